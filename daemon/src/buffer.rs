@@ -1,0 +1,230 @@
+//! The write buffer: answered writes that the main file does not hold yet, one [`Generation`] at a time.
+//!
+//! The cache fills the active generation; the keeper merges a sealed one into the main file and only then is it let go.
+//! A key's slot is never removed while its generation lives (a deletion is a slot too), so positions are stable and a
+//! walk over the slots can stop and go on later.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use indexmap::IndexMap;
+
+use crate::entry::{Key, State};
+
+/// Bytes a slot costs beside key and value: the slot itself, its hash-table word, two heap headers.
+const SLOT_OVERHEAD_BYTES: usize = 120;
+
+/// What one write, or the last of several, left under a key.
+#[derive(Debug)]
+pub struct Slot {
+    /// The outcome.
+    pub state: State,
+    /// Whether it was read while it stood here: such keys are worth a place in the memory tier after the merge.
+    read: AtomicBool,
+}
+
+/// All writes between two seals, by key. Later writes replace earlier ones, so a hot key is merged once.
+#[derive(Debug)]
+pub struct Generation {
+    id: u64,
+    slots: IndexMap<Key, Slot, foldhash::fast::RandomState>,
+    flushed: bool,
+    bytes: usize,
+    epoch: u64,
+}
+
+/// What a flush threw away; only good for being dropped.
+#[derive(Debug)]
+pub struct Flushed {
+    _slots: IndexMap<Key, Slot, foldhash::fast::RandomState>,
+}
+
+impl Generation {
+    /// An empty generation. Ids grow by one per seal and name the journal file that backs the generation.
+    #[must_use]
+    pub fn new(id: u64) -> Self {
+        Self { id, slots: IndexMap::default(), flushed: false, bytes: 0, epoch: 0 }
+    }
+
+    /// The generation's number.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Whether everything older than this generation was flushed away during it.
+    #[must_use]
+    pub fn flushed(&self) -> bool {
+        self.flushed
+    }
+
+    /// Notes the memory tier's epoch at the moment the generation stops taking writes.
+    pub fn seal(&mut self, epoch: u64) {
+        self.epoch = epoch;
+    }
+
+    /// The memory tier's epoch that this generation's entries belong to.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Number of slots, deletions included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Whether a merge of this generation would change nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty() && !self.flushed
+    }
+
+    /// Bytes held: keys, values and what a slot costs.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The state under `key`, if it was written in this generation.
+    #[must_use]
+    pub fn get(&self, key: &[u8]) -> Option<&State> {
+        self.slots.get(key).map(|slot| &slot.state)
+    }
+
+    /// As [`get`](Self::get), and notes that the key is being read.
+    #[must_use]
+    pub fn read(&self, key: &[u8]) -> Option<&State> {
+        self.slots.get(key).map(|slot| {
+            // A plain load first: a hot key's cache line is then not written to again and again.
+            if !slot.read.load(Ordering::Relaxed) {
+                slot.read.store(true, Ordering::Relaxed);
+            }
+            &slot.state
+        })
+    }
+
+    /// Puts `state` under `key`.
+    pub fn put(&mut self, key: Key, state: State) {
+        self.bytes += state.value_bytes();
+        let key_bytes = key.len();
+        match self.slots.entry(key) {
+            indexmap::map::Entry::Occupied(mut slot) => {
+                self.bytes -= slot.get().state.value_bytes();
+                slot.get_mut().state = state;
+            }
+            indexmap::map::Entry::Vacant(place) => {
+                self.bytes += key_bytes + SLOT_OVERHEAD_BYTES;
+                place.insert(Slot { state, read: AtomicBool::new(false) });
+            }
+        }
+    }
+
+    /// Forgets every slot and shadows everything older. Returns the slots so that the caller can drop them elsewhere:
+    /// dropping a million boxes takes a while.
+    pub fn flush(&mut self) -> Flushed {
+        self.flushed = true;
+        self.bytes = 0;
+        Flushed { _slots: std::mem::take(&mut self.slots) }
+    }
+
+    /// Moves every write of `newer`, in order, into this generation, telling `written` each key. `newer` is left empty,
+    /// with its memory. Returns what a flush among them threw away, to be dropped elsewhere.
+    pub fn absorb(&mut self, newer: &mut Self, mut written: impl FnMut(&[u8])) -> Option<Flushed> {
+        let dropped = newer.flushed.then(|| self.flush());
+        for (key, slot) in newer.slots.drain(..) {
+            written(&key);
+            self.put(key, slot.state);
+        }
+        newer.clear();
+        dropped
+    }
+
+    /// Forgets everything, as if nothing had been written.
+    pub fn clear(&mut self) {
+        /// Slots whose memory is kept for the next turn.
+        const KEEP_SLOTS: usize = 4_096;
+        self.slots.clear();
+        self.slots.shrink_to(KEEP_SLOTS);
+        self.flushed = false;
+        self.bytes = 0;
+    }
+
+    /// The slots from position `from` on, in order of first write; positions are stable while the generation lives,
+    /// except across [`flush`](Self::flush).
+    pub fn slots(&self, from: usize) -> impl Iterator<Item = (&Key, &Slot)> {
+        self.slots.get_range(from.min(self.slots.len())..).into_iter().flatten()
+    }
+
+    /// Keys and slots in key order, as a merge wants them.
+    #[must_use]
+    pub fn sorted(&self) -> Vec<(&Key, &Slot)> {
+        let mut sorted: Vec<_> = self.slots.iter().collect();
+        sorted.sort_unstable_by_key(|&(key, _)| key);
+        sorted
+    }
+}
+
+impl Slot {
+    /// Whether the key was read while it stood in the buffer.
+    #[must_use]
+    pub fn was_read(&self) -> bool {
+        self.read.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entry::Entry;
+
+    fn live(text: &'static str) -> State {
+        State::Live(Entry::forever(text))
+    }
+
+    #[test]
+    fn the_last_write_of_a_key_stays_and_bytes_follow() {
+        let mut generation = Generation::new(1);
+        generation.put((*b"k").into(), live("12345"));
+        generation.put((*b"k").into(), live("1"));
+        assert_eq!(generation.get(b"k"), Some(&live("1")));
+        assert_eq!(generation.bytes(), SLOT_OVERHEAD_BYTES + 2);
+        generation.put((*b"k").into(), State::Deleted);
+        assert_eq!(generation.bytes(), SLOT_OVERHEAD_BYTES + 1);
+        assert_eq!(generation.len(), 1);
+    }
+
+    #[test]
+    fn a_walk_can_stop_and_go_on() {
+        let mut generation = Generation::new(1);
+        for key in ["c", "a", "b"] {
+            generation.put(key.as_bytes().into(), live("v"));
+        }
+        let first: Vec<_> = generation.slots(0).take(2).map(|(key, _)| key.clone()).collect();
+        generation.put((*b"c").into(), State::Deleted);
+        generation.put((*b"d").into(), live("v"));
+        let rest: Vec<_> = generation.slots(2).map(|(key, _)| key.clone()).collect();
+        assert_eq!(first, [Key::from(*b"c"), Key::from(*b"a")]);
+        assert_eq!(rest, [Key::from(*b"b"), Key::from(*b"d")]);
+        assert_eq!(generation.slots(99).count(), 0);
+        assert_eq!(generation.sorted().iter().map(|(key, _)| key[0]).collect::<Vec<_>>(), b"abcd");
+    }
+
+    #[test]
+    fn a_flush_leaves_an_empty_generation_that_still_has_to_be_merged() {
+        let mut generation = Generation::new(1);
+        assert!(generation.is_empty());
+        generation.put((*b"k").into(), live("v"));
+        drop(generation.flush());
+        assert_eq!((generation.len(), generation.bytes(), generation.is_empty()), (0, 0, false));
+    }
+
+    #[test]
+    fn reads_are_remembered() {
+        let mut generation = Generation::new(1);
+        generation.put((*b"k").into(), live("v"));
+        assert!(!generation.sorted()[0].1.was_read());
+        assert_eq!(generation.read(b"k"), Some(&live("v")));
+        assert!(generation.sorted()[0].1.was_read());
+    }
+}

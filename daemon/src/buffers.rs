@@ -1,0 +1,176 @@
+//! Input and output buffers, lent to connections while they have something in them, within one budget for all.
+//!
+//! Idle connections hold none, so ten thousand of them cost little. Small buffers are free to take; growing beyond that
+//! counts against the budget, and who does not fit waits until others have given back.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::sync::Notify;
+
+/// A buffer's size unless it must grow. One read call fills at most this much, some hundred small requests.
+const SMALL_BYTES: usize = 16 * 1024;
+
+/// Buffers kept for the next connection that needs one.
+const SPARE_MAX: usize = 256;
+
+/// A buffer grows by at least this much, and at most by as much as it holds: memory follows the data that arrived, not
+/// what a header announced.
+const GROWTH_BYTES_MIN: usize = 64 * 1024;
+
+/// All connections' buffers.
+#[derive(Debug)]
+pub struct Buffers {
+    spare: RefCell<Vec<BytesMut>>,
+    budget_bytes: usize,
+    used_bytes: Cell<usize>,
+    given_back: Notify,
+}
+
+/// One connection's share: a buffer, or none while there is nothing in it.
+#[derive(Debug)]
+pub struct Share {
+    buffers: Rc<Buffers>,
+    bytes: BytesMut,
+    /// What of it counts against the budget.
+    counted: usize,
+}
+
+impl Buffers {
+    /// Buffers of at most `budget_bytes` together, small ones left aside.
+    #[must_use]
+    pub fn new(budget_bytes: usize) -> Self {
+        Self { spare: RefCell::default(), budget_bytes, used_bytes: Cell::new(0), given_back: Notify::new() }
+    }
+
+    /// A share without a buffer yet.
+    #[must_use]
+    pub fn share(self: &Rc<Self>) -> Share {
+        Share { buffers: Rc::clone(self), bytes: BytesMut::new(), counted: 0 }
+    }
+
+    /// Bytes that count against the budget now.
+    #[cfg(test)]
+    fn used_bytes(&self) -> usize {
+        self.used_bytes.get()
+    }
+}
+
+impl Share {
+    /// What is in the buffer.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The buffer's content, to take from.
+    pub fn bytes_mut(&mut self) -> &mut BytesMut {
+        &mut self.bytes
+    }
+
+    /// The buffer, with some room at its end.
+    pub fn ready(&mut self) -> &mut BytesMut {
+        if self.bytes.capacity() == 0
+            && let Some(spare) = self.buffers.spare.borrow_mut().pop()
+        {
+            self.bytes = spare;
+        }
+        if self.bytes.capacity() - self.bytes.len() < SMALL_BYTES / 4 {
+            self.bytes.reserve(SMALL_BYTES);
+        }
+        &mut self.bytes
+    }
+
+    /// Makes room for up to `want` more bytes, less where that much has not been earned yet. False where the budget stays
+    /// exhausted for as long as `patience`.
+    pub async fn grow(&mut self, want: usize, patience: Duration) -> bool {
+        let room = self.bytes.capacity() - self.bytes.len();
+        let step = want.min(self.bytes.len().max(GROWTH_BYTES_MIN));
+        if room >= step.min(SMALL_BYTES) && room >= want.min(SMALL_BYTES) {
+            return true;
+        }
+        let needed = (self.bytes.len() + step).saturating_sub(SMALL_BYTES);
+        let extra = needed.saturating_sub(self.counted);
+        let buffers = Rc::clone(&self.buffers);
+        let fits = async {
+            loop {
+                let given_back = buffers.given_back.notified();
+                if buffers.used_bytes.get() + extra <= buffers.budget_bytes {
+                    return;
+                }
+                given_back.await;
+            }
+        };
+        if tokio::time::timeout(patience, fits).await.is_err() {
+            return false;
+        }
+        buffers.used_bytes.set(buffers.used_bytes.get() + extra);
+        self.counted += extra;
+        self.bytes.reserve(step);
+        true
+    }
+
+    /// Gives the empty buffer back.
+    pub fn give_back(&mut self) {
+        debug_assert!(self.bytes.is_empty(), "what is in it would be lost");
+        let bytes = std::mem::take(&mut self.bytes);
+        self.uncount();
+        let mut spare = self.buffers.spare.borrow_mut();
+        if bytes.capacity() <= 2 * SMALL_BYTES && bytes.capacity() > 0 && spare.len() < SPARE_MAX {
+            spare.push(bytes);
+        }
+    }
+
+    fn uncount(&mut self) {
+        if self.counted > 0 {
+            self.buffers.used_bytes.set(self.buffers.used_bytes.get() - self.counted);
+            self.counted = 0;
+            self.buffers.given_back.notify_waiters();
+        }
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.uncount();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOON: Duration = Duration::from_millis(20);
+
+    #[tokio::test]
+    async fn growth_is_earned_and_counted_and_given_back() {
+        let buffers = Rc::new(Buffers::new(1 << 20));
+        let mut share = buffers.share();
+        share.ready().extend_from_slice(&[0; 1_000]);
+        assert!(share.grow(1 << 30, SOON).await);
+        assert!(share.bytes.capacity() < 256 * 1024, "{} for a header", share.bytes.capacity());
+        assert!(buffers.used_bytes() > 0);
+        drop(share);
+        assert_eq!(buffers.used_bytes(), 0);
+    }
+
+    #[tokio::test]
+    async fn who_does_not_fit_waits_for_others() {
+        let buffers = Rc::new(Buffers::new(200 * 1024));
+        let (mut first, mut second) = (buffers.share(), buffers.share());
+        for share in [&mut first, &mut second] {
+            share.ready().extend_from_slice(&vec![0; 100 * 1024]);
+        }
+        assert!(first.grow(100 * 1024, SOON).await);
+        assert!(!second.grow(100 * 1024, SOON).await, "the budget is used up");
+        let both = tokio::time::timeout(Duration::from_secs(5), async {
+            tokio::join!(second.grow(100 * 1024, Duration::from_secs(5)), async {
+                tokio::task::yield_now().await;
+                drop(first);
+            })
+        });
+        assert!(both.await.unwrap().0);
+    }
+}

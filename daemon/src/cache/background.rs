@@ -1,0 +1,287 @@
+//! The work beside the commands, as tasks of the event loop: committing, loading, listening to the store's threads, and
+//! the intervals for merging and clean-up.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::Poll;
+
+use larder_protocol::Stat;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
+
+use super::{Cache, Inner, UNCOMMITTED_BYTES};
+use crate::config::Durability;
+use crate::entry::Key;
+use crate::error::CommandError;
+use crate::store::{Event, Merged, Readers, StoreError, Swept, Synced};
+
+/// Keys one blocking thread reads before another could have helped: some hundred microseconds of work.
+const LOAD_CHUNK: usize = 64;
+
+/// The cache's tasks, not yet running.
+#[derive(Debug)]
+pub struct Background {
+    cache: Cache,
+    events: mpsc::Receiver<Event>,
+    synced: mpsc::Receiver<Synced>,
+}
+
+impl Background {
+    pub(super) fn new(cache: Cache, events: mpsc::Receiver<Event>, synced: mpsc::Receiver<Synced>) -> Self {
+        Self { cache, events, synced }
+    }
+
+    /// Starts the tasks on the current `LocalSet`. They run until the set is dropped; a panic in one of them shows up in
+    /// the returned set, and the process must end then: answers would be waited for in vain.
+    #[must_use]
+    pub fn spawn(self) -> JoinSet<()> {
+        let Self { cache, events, synced } = self;
+        let mut tasks = JoinSet::new();
+        tasks.spawn_local(cache.clone().commit_turns());
+        tasks.spawn_local(cache.clone().load_wanted());
+        tasks.spawn_local(cache.clone().hear_keeper(events));
+        tasks.spawn_local(cache.clone().hear_syncer(synced));
+        tasks.spawn_local(cache.clone().merge_in_intervals());
+        tasks.spawn_local(cache.clean_in_intervals());
+        tasks
+    }
+}
+
+impl Cache {
+    async fn commit_turns(self) {
+        loop {
+            self.0.work.notified().await;
+            if self.0.config.durability == Durability::Memory {
+                let bytes = || self.0.inner.borrow().tiers.uncommitted_bytes();
+                if bytes() < UNCOMMITTED_BYTES {
+                    tokio::time::sleep(self.0.config.flush_interval).await;
+                }
+            } else {
+                // Every connection that is ready now runs before this task is polled again: they all join the turn.
+                tokio::task::yield_now().await;
+            }
+            self.commit();
+        }
+    }
+
+    async fn load_wanted(self) {
+        loop {
+            self.0.wanted.notified().await;
+            tokio::task::yield_now().await;
+            let (keys, readers) = {
+                let mut inner = self.0.inner.borrow_mut();
+                let keys = inner.tiers.take_wanted();
+                inner.counters.add(Stat::DiskReads, keys.len() as u64);
+                let Some(store) = &inner.store else { return };
+                (keys, store.readers().clone())
+            };
+            let mut keys = keys.into_iter();
+            loop {
+                let chunk: Vec<Key> = keys.by_ref().take(LOAD_CHUNK).collect();
+                if chunk.is_empty() {
+                    break;
+                }
+                tokio::task::spawn_local(self.clone().load_chunk(readers.clone(), chunk));
+            }
+        }
+    }
+
+    async fn load_chunk(self, readers: Readers, keys: Vec<Key>) {
+        let (keys, rows) = blocking(move || {
+            let rows = readers.fetch(&keys);
+            (keys, rows)
+        })
+        .await;
+        let now_ms = self.now_ms();
+        let mut inner = self.0.inner.borrow_mut();
+        match rows {
+            Ok(rows) => {
+                for (key, row) in keys.iter().zip(rows) {
+                    inner.tiers.arrived(key, Ok(row), now_ms);
+                }
+            }
+            Err(error) => {
+                tracing::error!("{error}");
+                let error = Rc::new(error);
+                for key in &keys {
+                    inner.tiers.arrived(key, Err(Rc::clone(&error)), now_ms);
+                }
+            }
+        }
+    }
+
+    async fn hear_keeper(self, mut events: mpsc::Receiver<Event>) {
+        while let Some(event) = events.recv().await {
+            let mut inner = self.0.inner.borrow_mut();
+            let inner = &mut *inner;
+            match event {
+                Event::Merged(merged) => self.merged(inner, &merged),
+                Event::Swept(swept) => inner.swept(swept, self.now_ms()),
+                Event::Spare(journal) => {
+                    inner.spare = Some(*journal);
+                    self.seal_if(inner, |config, active_bytes, _| active_bytes >= config.merge_bytes);
+                }
+                Event::MergeFailed(error) | Event::SpareFailed(error) => {
+                    if inner.stuck.replace(error.to_string()).is_none() {
+                        tracing::error!("{error}: writes go on until the write buffer is full");
+                    }
+                    self.0.room.notify_waiters();
+                }
+                Event::Fatal(error) => self.fail(error),
+            }
+        }
+        if !self.0.inner.borrow().stopping {
+            self.fail(StoreError::KeeperGone);
+        }
+    }
+
+    fn merged(&self, inner: &mut Inner, merged: &Merged) {
+        let released = inner.tiers.release(merged.generation, merged.accounting.rows);
+        // Dropping a million boxes takes a while: not on the event loop.
+        tokio::task::spawn_blocking(move || drop(released));
+        inner.accounting = merged.accounting;
+        inner.stuck = None;
+        let counters = &mut inner.counters;
+        counters.bump(Stat::Merges);
+        counters.add(Stat::MergeRows, merged.rows as u64);
+        counters.add(Stat::MergeMsTotal, merged.ms);
+        counters.set(Stat::MergeLastMs, merged.ms);
+        counters.add(Stat::Checkpoints, merged.checkpoints);
+        counters.add(Stat::Expirations, merged.expired as u64);
+        self.0.room.notify_waiters();
+        self.seal_if(inner, |config, active_bytes, journal_bytes| {
+            active_bytes >= config.merge_bytes || journal_bytes >= config.journal_limit_bytes
+        });
+    }
+
+    async fn hear_syncer(self, mut synced: mpsc::Receiver<Synced>) {
+        while let Some(report) = synced.recv().await {
+            match report {
+                Synced::Done => self.count(Stat::Syncs, 1),
+                Synced::Failed(source) => {
+                    let error =
+                        StoreError::Io { action: "force to disk", path: "the journal".into(), source };
+                    self.fail(error);
+                }
+            }
+        }
+    }
+
+    async fn merge_in_intervals(self) {
+        let mut ticks = tokio::time::interval(self.0.config.merge_interval);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let mut inner = self.0.inner.borrow_mut();
+            if inner.spare.is_none() && inner.stuck.is_some() && !inner.tiers.merging() {
+                // The last try found the disk full.
+                if let Some(Err(error)) = inner.store.as_ref().map(crate::store::Store::request_spare) {
+                    tracing::error!("{error}");
+                }
+            }
+            self.seal_if(&mut inner, |_, _, _| true);
+        }
+    }
+
+    async fn clean_in_intervals(self) {
+        // The first tick is at once: what expired while the daemon was down goes first.
+        let mut ticks = tokio::time::interval(self.0.config.cleanup_interval);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            if let Err(error) = self.0.inner.borrow_mut().sweep(None) {
+                tracing::warn!("clean-up by interval left out: {error}");
+            }
+        }
+    }
+
+    /// Removes everything expired now, from the write buffer as well; the number of entries removed.
+    ///
+    /// # Errors
+    /// Where the keeper cannot do it.
+    pub async fn clean_up(&self) -> Result<u64, CommandError> {
+        let before = self.counters(|counters| counters.get(Stat::Expirations));
+        self.settle().await?;
+        let (done, swept) = oneshot::channel();
+        self.0.inner.borrow_mut().sweep(Some(done)).map_err(|_| CommandError::Stopping)?;
+        swept.await.map_err(|_| CommandError::Stopping)?;
+        Ok(self.counters(|counters| counters.get(Stat::Expirations)) - before)
+    }
+
+    /// Waits until everything written before is in the main file.
+    async fn settle(&self) -> Result<(), CommandError> {
+        self.commit();
+        let target = self.0.inner.borrow().tiers.active().id();
+        loop {
+            let changed = self.0.room.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            {
+                let mut inner = self.0.inner.borrow_mut();
+                if inner.tiers.settled(target) {
+                    return Ok(());
+                }
+                if let Some(reason) = &inner.stuck {
+                    return Err(CommandError::Full(reason.clone()));
+                }
+                if inner.tiers.active().id() == target {
+                    self.seal_if(&mut inner, |_, _, _| true);
+                }
+            }
+            // A spare that is still being created is announced without a notice; it is there within milliseconds.
+            let _ = tokio::time::timeout(std::time::Duration::from_millis(5), changed).await;
+        }
+    }
+
+    /// Commits, merges what can be merged, and ends the store's threads. The cache cannot be used afterwards.
+    pub async fn stop(&self) {
+        self.commit();
+        let store = {
+            let mut inner = self.0.inner.borrow_mut();
+            self.seal_if(&mut inner, |_, _, _| true);
+            inner.stopping = true;
+            inner.store.take()
+        };
+        if let Some(store) = store {
+            blocking(move || store.stop()).await;
+        }
+    }
+}
+
+impl Inner {
+    fn sweep(&mut self, waiter: Option<oneshot::Sender<Swept>>) -> Result<(), StoreError> {
+        self.store.as_ref().ok_or(StoreError::KeeperGone)?.sweep()?;
+        self.sweeps.push_back(waiter);
+        Ok(())
+    }
+
+    fn swept(&mut self, swept: Swept, now_ms: i64) {
+        self.accounting = swept.accounting;
+        let rows = swept.rows as u64;
+        let counters = &mut self.counters;
+        counters.bump(Stat::CleanupRuns);
+        counters.add(Stat::CleanupRows, rows);
+        counters.add(Stat::Expirations, rows);
+        counters.set(Stat::CleanupLastTimeMs, now_ms as u64);
+        counters.set(Stat::CleanupLastRows, rows);
+        counters.set(Stat::CleanupLastMs, swept.ms);
+        counters.add(Stat::CleanupTotalMs, swept.ms);
+        if let Some(waiter) = self.sweeps.pop_front().flatten() {
+            // Whoever asked may have gone away meanwhile.
+            let _ = waiter.send(swept);
+        }
+    }
+}
+
+/// Runs `work` on a thread that may block. A panic there is passed on.
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // Cancelled: the runtime is shutting down and nobody will poll this again.
+            Err(_) => poll_fn(|_| Poll::Pending).await,
+        },
+    }
+}

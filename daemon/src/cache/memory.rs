@@ -1,0 +1,186 @@
+//! The memory tier: hot entries in moka, bounded by their true bytes. The only module that names moka.
+//!
+//! It holds copies only of what the main file holds, so losing one costs a read and nothing else. The cache never writes
+//! here on behalf of a client: rows read from the main file come in, and the keeper brings copies up to date before the
+//! write buffer lets go of their keys. Correctness rests on that order, not on anything moka promises.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use moka::notification::RemovalCause;
+use moka::sync::Cache;
+
+use crate::buffer::Generation;
+use crate::entry::{Entry, Key, State};
+
+/// What an entry costs beside its key and value, measured as resident growth over a million entries of 64 bytes: moka's
+/// nodes, queues and frequency sketch, and our two heap blocks.
+const ENTRY_OVERHEAD_BYTES: usize = 340;
+
+/// The memory tier; clones share it. Without a cap there is none, and every look-up misses.
+#[derive(Clone, Debug)]
+pub struct Memory {
+    cache: Option<Cache<Key, Copy, foldhash::fast::RandomState>>,
+    cap_bytes: u64,
+    /// Grows with every flush; copies of an earlier epoch no longer count.
+    epoch: Arc<AtomicU64>,
+    evictions: Arc<AtomicU64>,
+}
+
+#[derive(Clone, Debug)]
+struct Copy {
+    entry: Entry,
+    epoch: u64,
+}
+
+impl Memory {
+    /// A tier of at most `cap_bytes`; 0 switches it off.
+    #[must_use]
+    pub fn new(cap_bytes: u64) -> Self {
+        let evictions = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&evictions);
+        let cache = (cap_bytes > 0).then(|| {
+            Cache::builder()
+                .max_capacity(cap_bytes)
+                .weigher(|key: &Key, copy: &Copy| {
+                    u32::try_from(key.len() + copy.entry.value.len() + ENTRY_OVERHEAD_BYTES)
+                        .unwrap_or(u32::MAX)
+                })
+                .eviction_listener(move |_, _, cause| {
+                    if cause == RemovalCause::Size {
+                        counter.fetch_add(1, Ordering::Relaxed);
+                    }
+                })
+                .build_with_hasher(foldhash::fast::RandomState::default())
+        });
+        Self { cache, cap_bytes, epoch: Arc::default(), evictions }
+    }
+
+    /// The copy under `key`. Its deadline may have passed.
+    #[must_use]
+    pub fn get(&self, key: &[u8]) -> Option<Entry> {
+        let copy = self.cache.as_ref()?.get(key)?;
+        (copy.epoch == self.epoch()).then_some(copy.entry)
+    }
+
+    /// Takes in a row that was just read from the main file and is current.
+    pub fn fill(&self, key: &Key, entry: &Entry) {
+        self.insert(key, entry, self.epoch());
+    }
+
+    /// Drops the copy of an entry whose deadline has passed.
+    pub fn drop_expired(&self, key: &[u8]) {
+        if let Some(cache) = &self.cache {
+            cache.invalidate(key);
+        }
+    }
+
+    /// Brings the copies of a generation's keys up to date: called by the keeper after the merge, while the write buffer
+    /// still answers for these keys. Keys that were read meanwhile are taken in, others only refreshed.
+    pub fn refresh(&self, generation: &Generation) {
+        let Some(cache) = &self.cache else { return };
+        for (key, slot) in generation.slots(0) {
+            match &slot.state {
+                State::Live(entry) if slot.was_read() || cache.contains_key(&key[..]) => {
+                    self.insert(key, entry, generation.epoch());
+                }
+                State::Live(_) => {}
+                State::Deleted => cache.invalidate(&key[..]),
+            }
+        }
+    }
+
+    /// Forgets everything. Copies that the keeper is still refreshing from before are forgotten with the rest.
+    pub fn flush(&self) {
+        self.epoch.fetch_add(1, Ordering::Relaxed);
+        if let Some(cache) = &self.cache {
+            // Only frees the room sooner; the epoch is what hides the copies.
+            cache.invalidate_all();
+        }
+    }
+
+    /// The number of flushes so far.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Relaxed)
+    }
+
+    /// Number of copies held, bytes they take, bytes they may take, copies dropped to stay below that.
+    #[must_use]
+    pub fn figures(&self) -> (u64, u64, u64, u64) {
+        let (entries, bytes) =
+            self.cache.as_ref().map_or((0, 0), |cache| (cache.entry_count(), cache.weighted_size()));
+        (entries, bytes, self.cap_bytes, self.evictions.load(Ordering::Relaxed))
+    }
+
+    /// Has moka do its housekeeping now; otherwise it is done in passing by look-ups.
+    pub fn tidy(&self) {
+        if let Some(cache) = &self.cache {
+            cache.run_pending_tasks();
+        }
+    }
+
+    fn insert(&self, key: &Key, entry: &Entry, epoch: u64) {
+        if let Some(cache) = &self.cache {
+            cache.insert(key.clone(), Copy { entry: entry.clone(), epoch });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_stays_below_its_cap_and_counts_what_it_drops() {
+        let memory = Memory::new(100_000);
+        for number in 0..2_000 {
+            memory.fill(&format!("key:{number}").into_bytes().into(), &Entry::forever(vec![b'v'; 64]));
+        }
+        memory.tidy();
+        let (entries, bytes, cap, evictions) = memory.figures();
+        assert!(bytes <= cap, "{bytes} of {cap}");
+        assert!(entries > 100, "{entries}");
+        assert!(evictions > 1_000, "{evictions}");
+    }
+
+    #[test]
+    fn switched_off_it_holds_nothing() {
+        let memory = Memory::new(0);
+        memory.fill(&(*b"k").into(), &Entry::forever("v"));
+        assert_eq!(memory.get(b"k"), None);
+    }
+
+    #[test]
+    fn a_late_refresh_cannot_bring_back_what_was_flushed() {
+        let memory = Memory::new(1 << 20);
+        let mut sealed = Generation::new(1);
+        sealed.put((*b"k").into(), State::Live(Entry::forever("v")));
+        assert!(sealed.read(b"k").is_some());
+        sealed.seal(memory.epoch());
+        memory.flush();
+        memory.refresh(&sealed);
+        assert_eq!(memory.get(b"k"), None);
+    }
+
+    #[test]
+    fn a_refresh_updates_copies_takes_in_what_was_read_and_drops_the_deleted() {
+        let memory = Memory::new(1 << 20);
+        for key in [b"a", b"b"] {
+            memory.fill(&(*key).into(), &Entry::forever("old"));
+        }
+        let mut sealed = Generation::new(1);
+        for key in [b"a", b"c", b"d"] {
+            sealed.put((*key).into(), State::Live(Entry::forever("new")));
+        }
+        sealed.put((*b"b").into(), State::Deleted);
+        assert!(sealed.read(b"c").is_some());
+        sealed.seal(memory.epoch());
+        memory.refresh(&sealed);
+        let held = |key: &[u8]| memory.get(key).map(|entry| entry.value);
+        assert_eq!(held(b"a").as_deref(), Some(&b"new"[..]));
+        assert_eq!(held(b"b"), None);
+        assert_eq!(held(b"c").as_deref(), Some(&b"new"[..]));
+        assert_eq!(held(b"d"), None);
+    }
+}

@@ -1,0 +1,397 @@
+//! The cache: the one thing commands and connections talk to. It runs commands against the tiers, commits each turn's
+//! writes together, has missing rows read, and keeps the background work going. Never parses or answers a request.
+//!
+//! Everything here lives on the event loop's thread; nothing is locked. A borrow of the inside never spans an await.
+//!
+//! ```text
+//! connection: run() ... run()      commands run one after the other, writes go to this turn's batch
+//!      |  reply depends on a write?      --> turn().committed().await --> answer
+//! committer: woken by the first write, steps back once so that every other ready connection can add to the turn,
+//!            then commits one journal row and makes the writes visible
+//! loader:    woken by the first missing key, steps back once, then reads all missing rows on blocking threads
+//! ```
+
+mod background;
+mod loads;
+mod memory;
+#[cfg(test)]
+mod schedules;
+#[cfg(test)]
+pub(crate) mod testing;
+mod tiers;
+mod turn;
+mod view;
+mod walk;
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::time::Duration;
+
+use larder_protocol::Stat;
+use tokio::sync::{Notify, oneshot};
+use tokio_util::sync::CancellationToken;
+
+pub use background::Background;
+pub use memory::Memory;
+pub use turn::Turn;
+pub use view::{Stop, View};
+pub use walk::Count;
+
+use crate::clock::{Clock, Stopwatch};
+use crate::config::{Durability, Settings};
+use crate::entry::Key;
+use crate::error::CommandError;
+use crate::stats::Counters;
+use crate::store::batch::BatchEncoder;
+use crate::store::{self, Accounting, CommitError, Journal, Sealed, Store, StoreError, Swept, Sync};
+use loads::Ticket;
+use tiers::Tiers;
+
+/// How long a write waits for room in the write buffer before it is answered with an error.
+const ROOM_WAIT: Duration = Duration::from_secs(5);
+
+/// Under durability `memory`, uncommitted writes beyond this are committed without waiting for the interval.
+const UNCOMMITTED_BYTES: usize = 4 << 20;
+
+/// A handle to the cache; clones share it. Of the event loop's thread only.
+#[derive(Clone, Debug)]
+pub struct Cache(Rc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    inner: RefCell<Inner>,
+    clock: Clock,
+    /// There are writes to commit.
+    work: Notify,
+    /// There are rows to load.
+    wanted: Notify,
+    /// The write buffer has lost weight.
+    room: Notify,
+    /// The daemon cannot go on; the reason is in `fatal_error`.
+    fatal: CancellationToken,
+    fatal_error: RefCell<Option<StoreError>>,
+    config: Config,
+}
+
+/// The settings that matter here.
+#[derive(Clone, Copy, Debug)]
+struct Config {
+    durability: Durability,
+    buffer_cap_bytes: u64,
+    merge_bytes: u64,
+    journal_limit_bytes: u64,
+    merge_interval: Duration,
+    flush_interval: Duration,
+    cleanup_interval: Duration,
+    default_ttl_ms: Option<i64>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    tiers: Tiers,
+    counters: Counters,
+    store: Option<Store>,
+    journal: Journal,
+    spare: Option<Journal>,
+    batch: BatchEncoder,
+    turn: Rc<Turn>,
+    accounting: Accounting,
+    /// Those who wait for a sweep, in the order the sweeps were asked for; clean-ups by interval wait for nobody.
+    sweeps: VecDeque<Option<oneshot::Sender<Swept>>>,
+    /// Why the keeper cannot merge at present, if so.
+    stuck: Option<String>,
+    stopping: bool,
+}
+
+impl Cache {
+    /// Opens the store and starts with what it holds.
+    ///
+    /// # Errors
+    /// Where the store cannot be opened.
+    pub fn open(
+        settings: &Settings,
+        clock: Clock,
+        commands: usize,
+    ) -> Result<(Self, Background), StoreError> {
+        let memory = Memory::new(settings.memory_cap_bytes);
+        let options = store::Options {
+            dir: settings.data.clone(),
+            sync: match settings.durability {
+                Durability::Fsync => Sync::EveryCommit,
+                Durability::Commit | Durability::Memory => Sync::Deferred,
+            },
+            sync_interval: settings.sync_interval,
+            readers: settings.readers as u32,
+            sweep_slice_rows: settings.cleanup_slice_rows,
+        };
+        let refreshed = memory.clone();
+        let opened = Store::open(options, clock, Box::new(move |generation| refreshed.refresh(generation)))?;
+        let active_id = opened.journal.generation();
+        let inner = Inner {
+            tiers: Tiers::new(memory, active_id, opened.recovered, opened.accounting.rows),
+            counters: Counters::new(commands),
+            store: Some(opened.store),
+            journal: opened.journal,
+            spare: None,
+            batch: BatchEncoder::default(),
+            turn: Rc::default(),
+            accounting: opened.accounting,
+            sweeps: VecDeque::new(),
+            stuck: None,
+            stopping: false,
+        };
+        let config = Config {
+            durability: settings.durability,
+            buffer_cap_bytes: settings.buffer_cap_bytes,
+            merge_bytes: settings.merge_bytes,
+            journal_limit_bytes: settings.journal_limit_bytes,
+            merge_interval: settings.merge_interval,
+            flush_interval: settings.flush_interval,
+            cleanup_interval: settings.cleanup_interval,
+            default_ttl_ms: settings.default_ttl.map(|ttl| ttl.as_millis() as i64),
+        };
+        let cache = Self(Rc::new(Shared {
+            inner: RefCell::new(inner),
+            clock,
+            work: Notify::new(),
+            wanted: Notify::new(),
+            room: Notify::new(),
+            fatal: CancellationToken::new(),
+            fatal_error: RefCell::default(),
+            config,
+        }));
+        let background = Background::new(cache.clone(), opened.events, opened.sync_reports);
+        Ok((cache, background))
+    }
+
+    /// Runs commands one after the other, uninterrupted. Keys that must be loaded first are noted in `missing`.
+    pub fn run<T>(&self, missing: &mut Vec<Key>, commands: impl FnOnce(&mut View<'_>) -> T) -> T {
+        let now_ms = self.now_ms();
+        let mut inner = self.0.inner.borrow_mut();
+        let Inner { tiers, counters, .. } = &mut *inner;
+        let mut view = View::new(tiers, counters, missing, now_ms, self.0.config.default_ttl_ms);
+        let done = commands(&mut view);
+        if tiers.has_pending() {
+            self.0.work.notify_one();
+        }
+        done
+    }
+
+    /// The turn whose commit covers what was just run. `None` where answers do not wait for it (durability `memory`).
+    #[must_use]
+    pub fn turn(&self) -> Option<Rc<Turn>> {
+        (self.0.config.durability != Durability::Memory).then(|| Rc::clone(&self.0.inner.borrow().turn))
+    }
+
+    /// Has the rows of `keys` read; they can be looked up for as long as the result is held.
+    pub async fn load(&self, keys: Vec<Key>) -> Loaded<'_> {
+        let ticket = Rc::new(Ticket::default());
+        {
+            let mut inner = self.0.inner.borrow_mut();
+            let mut shared = 0;
+            for key in &keys {
+                shared += u64::from(inner.tiers.want(key, &ticket));
+            }
+            inner.counters.add(Stat::SharedReads, shared);
+        }
+        // Made before the wait: a connection that goes away meanwhile gives its keys back all the same.
+        let loaded = Loaded { cache: self, keys };
+        self.0.wanted.notify_one();
+        ticket.arrived().await;
+        loaded
+    }
+
+    /// Whether the write buffer can take another write.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        (self.0.inner.borrow().tiers.buffer_figures().1 as u64) < self.0.config.buffer_cap_bytes
+    }
+
+    /// Waits until the write buffer can take another write.
+    ///
+    /// # Errors
+    /// At once where the disk is full, after some seconds where it is only slow.
+    pub async fn room(&self) -> Result<(), CommandError> {
+        let wait = async {
+            loop {
+                let freed = self.0.room.notified();
+                if self.has_room() {
+                    return Ok(());
+                }
+                if let Some(reason) = &self.0.inner.borrow().stuck {
+                    return Err(CommandError::Full(reason.clone()));
+                }
+                freed.await;
+            }
+        };
+        tokio::time::timeout(ROOM_WAIT, wait).await.unwrap_or(Err(CommandError::Busy {
+            limit_bytes: self.0.config.buffer_cap_bytes,
+            waited_s: ROOM_WAIT.as_secs(),
+        }))
+    }
+
+    /// The time, in unix milliseconds.
+    #[must_use]
+    pub fn now_ms(&self) -> i64 {
+        self.0.clock.now_ms()
+    }
+
+    /// The clock.
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        self.0.clock
+    }
+
+    /// Counts something that happened outside a command.
+    pub fn count(&self, stat: Stat, n: u64) {
+        self.0.inner.borrow_mut().counters.add(stat, n);
+    }
+
+    /// Counts a call of the command at `index` in the registry.
+    pub fn called(&self, index: usize) {
+        self.0.inner.borrow_mut().counters.called(index);
+    }
+
+    /// Lowers a gauge.
+    pub fn uncount(&self, stat: Stat, n: u64) {
+        self.0.inner.borrow_mut().counters.sub(stat, n);
+    }
+
+    /// Reads the counters.
+    pub fn counters<T>(&self, read: impl FnOnce(&Counters) -> T) -> T {
+        read(&self.0.inner.borrow().counters)
+    }
+
+    /// Cancelled when the daemon cannot go on.
+    #[must_use]
+    pub fn fatal(&self) -> &CancellationToken {
+        &self.0.fatal
+    }
+
+    /// Why the daemon cannot go on.
+    #[must_use]
+    pub fn take_fatal_error(&self) -> Option<StoreError> {
+        self.0.fatal_error.borrow_mut().take()
+    }
+
+    /// Durability, as configured.
+    #[must_use]
+    pub fn durability(&self) -> Durability {
+        self.0.config.durability
+    }
+
+    /// Sets the gauges that are read off the tiers and files, so that the counters are complete.
+    pub fn refresh_gauges(&self) {
+        let mut inner = self.0.inner.borrow_mut();
+        let inner = &mut *inner;
+        let (slots, bytes) = inner.tiers.buffer_figures();
+        // moka's own count lags behind until its housekeeping has run.
+        inner.tiers.memory().tidy();
+        let (memory_entries, memory_bytes, memory_cap_bytes, memory_evictions) =
+            inner.tiers.memory().figures();
+        let (main_bytes, wal_bytes) = inner.store.as_ref().map_or((0, 0), Store::main_file_bytes);
+        let journal_bytes = inner.journal.bytes();
+        for (stat, value) in [
+            (Stat::BufferEntries, slots as u64),
+            (Stat::BufferBytes, bytes as u64),
+            (Stat::MemoryEntries, memory_entries),
+            (Stat::MemoryBytes, memory_bytes),
+            (Stat::MemoryCapBytes, memory_cap_bytes),
+            (Stat::MemoryEvictions, memory_evictions),
+            (Stat::DiskBytes, main_bytes + wal_bytes + journal_bytes),
+            (Stat::WalBytes, wal_bytes),
+            (Stat::JournalBytes, journal_bytes),
+        ] {
+            inner.counters.set(stat, value);
+        }
+    }
+
+    /// Commits this turn's writes and makes them visible.
+    fn commit(&self) {
+        let mut inner = self.0.inner.borrow_mut();
+        let inner = &mut *inner;
+        if !inner.tiers.has_pending() {
+            return;
+        }
+        let turn = std::mem::take(&mut inner.turn);
+        inner.batch.clear();
+        inner.tiers.encode_pending(&mut inner.batch);
+        let watch = Stopwatch::start();
+        let outcome = inner.journal.commit(inner.batch.bytes());
+        let us = watch.us();
+        let writes = inner.batch.len() as u64;
+        match outcome {
+            Ok(()) => {
+                if let Some(flushed) = inner.tiers.publish() {
+                    tokio::task::spawn_blocking(move || drop(flushed));
+                }
+                inner.counters.bump(Stat::Commits);
+                inner.counters.add(Stat::CommitOps, writes);
+                inner.counters.add(Stat::CommitUsTotal, us);
+                inner.counters.raise(Stat::CommitUsMax, us);
+                turn.end(Ok(()));
+                self.seal_if(inner, |config, active_bytes, journal_bytes| {
+                    active_bytes >= config.merge_bytes || journal_bytes >= config.journal_limit_bytes
+                });
+            }
+            Err(error) => {
+                inner.tiers.discard();
+                inner.counters.add(Stat::WriteErrors, writes);
+                match error {
+                    CommitError::Refused(error) => {
+                        tracing::error!("{error}: {writes} writes were refused");
+                        turn.end(Err(CommandError::Full(error.to_string())));
+                    }
+                    CommitError::Unknown(error) => {
+                        turn.end(Err(CommandError::OutcomeUnknown(error.to_string())));
+                        self.fail(error);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Seals the active generation and has it merged, where `wanted` says so and nothing stands in the way.
+    fn seal_if(&self, inner: &mut Inner, wanted: impl FnOnce(&Config, u64, u64) -> bool) {
+        if inner.tiers.merging() || inner.tiers.active().is_empty() {
+            return;
+        }
+        let active_bytes = inner.tiers.active().bytes() as u64;
+        if !wanted(&self.0.config, active_bytes, inner.journal.bytes()) {
+            return;
+        }
+        let Some(store) = &inner.store else { return };
+        let Some(spare) = inner.spare.take() else { return };
+        store.watch(&spare);
+        let generation = inner.tiers.seal();
+        let journal = std::mem::replace(&mut inner.journal, spare);
+        let submitted = store.request_spare().and_then(|()| store.merge(generation, Sealed::new(journal)));
+        if let Err(error) = submitted {
+            self.fail(error);
+        }
+    }
+
+    /// Ends the daemon: what has been answered is in the journals, and the next start finds it there.
+    fn fail(&self, error: StoreError) {
+        tracing::error!("cannot go on: {error}");
+        self.0.fatal_error.borrow_mut().get_or_insert(error);
+        self.0.fatal.cancel();
+    }
+}
+
+/// Rows that were loaded for someone, and are given back when this is dropped.
+#[derive(Debug)]
+pub struct Loaded<'a> {
+    cache: &'a Cache,
+    keys: Vec<Key>,
+}
+
+impl Drop for Loaded<'_> {
+    fn drop(&mut self) {
+        let mut inner = self.cache.0.inner.borrow_mut();
+        for key in &self.keys {
+            inner.tiers.done(key);
+        }
+    }
+}

@@ -1,0 +1,324 @@
+//! Every order in which writes, loads and a merge can interleave on one key, tried out: no read may see an older value
+//! than one that was acknowledged or returned before it began.
+//!
+//! Each actor is a list of steps; a schedule is one merging of the lists. Versions of the key are numbered in the order
+//! they were published, so a history is linearizable exactly if each read returns a version that is not older than what
+//! was known when it began, and not newer than what there was when it ended.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::loads::Ticket;
+use super::memory::Memory;
+use super::tiers::{LookUp, Source, Tiers};
+use crate::buffer::Generation;
+use crate::entry::{Entry, Key, State};
+
+const KEY: &[u8] = b"k";
+const NOW_MS: i64 = 0;
+
+type Version = usize;
+
+/// What the main file holds before a schedule begins.
+const FIRST: Version = 0;
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    /// A client's write, not committed yet.
+    Write(Version),
+    /// The same, as a deletion.
+    Delete(Version),
+    /// The turn's commit.
+    Publish,
+    Seal,
+    /// The sealed generation reaches the main file.
+    Merge,
+    Refresh,
+    /// Both in one step, where there would be too many schedules otherwise.
+    MergeAndRefresh,
+    Release,
+    /// A reader looks the key up, and asks for its row if it must.
+    Look(usize),
+    /// A reader thread takes the queue and reads the main file.
+    Fetch,
+    /// What was read comes back to the event loop.
+    Arrive,
+    /// moka drops the copy, as it may at any time.
+    Evict,
+}
+
+#[derive(Debug)]
+struct World {
+    tiers: Tiers,
+    memory: Memory,
+    /// Whether fills are made without asking if they are current: the bug that the schedules must be able to show.
+    blind_fills: bool,
+    disk: Option<Entry>,
+    sealed: Option<Arc<Generation>>,
+    in_flight: VecDeque<Vec<(Key, Option<Entry>)>>,
+    /// The version that each value stands for; a deletion is its own.
+    deleted: Option<Version>,
+    newest_written: Version,
+    newest_published: Version,
+    newest_returned: Version,
+    readers: Vec<Reader>,
+    violations: usize,
+}
+
+#[derive(Debug, Default)]
+struct Reader {
+    /// The oldest version it may return, once it has begun.
+    floor: Option<Version>,
+    waiting: Option<Rc<Ticket>>,
+    /// It saw an uncommitted version and waits for the commit.
+    seen_pending: Option<Version>,
+    done: bool,
+}
+
+fn entry(version: Version) -> Entry {
+    Entry::forever(version.to_string())
+}
+
+impl World {
+    fn new(memory_cap_bytes: u64, readers: usize, blind_fills: bool) -> Self {
+        let memory = Memory::new(memory_cap_bytes);
+        Self {
+            tiers: Tiers::new(memory.clone(), 1, None, 1),
+            memory,
+            blind_fills,
+            disk: Some(entry(FIRST)),
+            sealed: None,
+            in_flight: VecDeque::new(),
+            deleted: None,
+            newest_written: FIRST,
+            newest_published: FIRST,
+            newest_returned: FIRST,
+            readers: (0..readers).map(|_| Reader::default()).collect(),
+            violations: 0,
+        }
+    }
+
+    fn step(&mut self, step: Step) {
+        match step {
+            Step::Write(version) => self.write(version, State::Live(entry(version))),
+            Step::Delete(version) => {
+                self.deleted = Some(version);
+                self.write(version, State::Deleted);
+            }
+            Step::Publish => self.publish(),
+            Step::Seal => self.sealed = Some(self.tiers.seal()),
+            Step::Merge => {
+                if let Some(state) = self.sealed.as_ref().and_then(|sealed| sealed.get(KEY)) {
+                    self.disk = state.live(NOW_MS).cloned();
+                }
+            }
+            Step::Refresh => self.memory.refresh(self.sealed.as_ref().unwrap()),
+            Step::MergeAndRefresh => {
+                self.step(Step::Merge);
+                self.step(Step::Refresh);
+            }
+            Step::Release => {
+                let sealed = self.sealed.take().unwrap();
+                self.tiers.release(sealed.id(), 1);
+            }
+            Step::Look(reader) => self.look(reader),
+            Step::Fetch => {
+                let keys = self.tiers.take_wanted();
+                if !keys.is_empty() {
+                    self.in_flight.push_back(keys.into_iter().map(|key| (key, self.disk.clone())).collect());
+                }
+            }
+            Step::Arrive => {
+                for (key, row) in self.in_flight.pop_front().into_iter().flatten() {
+                    if self.blind_fills
+                        && let Some(entry) = &row
+                    {
+                        self.memory.fill(&key, entry);
+                    }
+                    self.tiers.arrived(&key, Ok(row), NOW_MS);
+                }
+            }
+            Step::Evict => self.memory.drop_expired(KEY),
+        }
+    }
+
+    fn write(&mut self, version: Version, state: State) {
+        self.newest_written = version;
+        self.tiers.write(KEY, state);
+    }
+
+    fn publish(&mut self) {
+        self.newest_published = self.newest_written;
+        drop(self.tiers.publish());
+        for at in 0..self.readers.len() {
+            if let Some(version) = self.readers[at].seen_pending.take() {
+                self.returned(at, version);
+            }
+        }
+    }
+
+    fn look(&mut self, at: usize) {
+        let reader = &mut self.readers[at];
+        if reader.done || reader.seen_pending.is_some() {
+            return;
+        }
+        reader.floor.get_or_insert(self.newest_published.max(self.newest_returned));
+        match self.tiers.look_up(KEY, NOW_MS) {
+            LookUp::Known(found, source) => {
+                let version = match found {
+                    Some(entry) => std::str::from_utf8(&entry.value).unwrap().parse().unwrap(),
+                    None => self.deleted.expect("absent only if it was deleted"),
+                };
+                if self.readers[at].waiting.take().is_some() {
+                    self.tiers.done(&KEY.into());
+                }
+                if source == Source::Pending {
+                    self.readers[at].seen_pending = Some(version);
+                } else {
+                    self.returned(at, version);
+                }
+            }
+            LookUp::Unknown => {
+                // Looked again after a stale arrival: its old interest ends before the new one begins.
+                if let Some(ticket) = reader.waiting.take() {
+                    if ticket.is_waiting() {
+                        reader.waiting = Some(ticket);
+                        return;
+                    }
+                    self.tiers.done(&KEY.into());
+                }
+                let ticket = Rc::new(Ticket::default());
+                self.tiers.want(&KEY.into(), &ticket);
+                self.readers[at].waiting = Some(ticket);
+            }
+            LookUp::Failed(error) => panic!("{error}"),
+        }
+    }
+
+    fn returned(&mut self, at: usize, version: Version) {
+        let reader = &mut self.readers[at];
+        let floor = reader.floor.unwrap();
+        if version < floor || version > self.newest_published {
+            self.violations += 1;
+        }
+        reader.done = true;
+        self.newest_returned = self.newest_returned.max(version);
+    }
+
+    /// Lets everything unfinished finish, then reads once more from every tier there is.
+    fn finish(&mut self) {
+        self.publish();
+        self.settle();
+        self.readers.push(Reader::default());
+        self.settle();
+        // The buffer lets go: what is then read comes from the memory tier or the main file.
+        if self.sealed.is_none() {
+            for step in [Step::Seal, Step::Merge, Step::Refresh, Step::Release] {
+                self.step(step);
+            }
+        }
+        for _ in 0..2 {
+            self.readers.push(Reader::default());
+            self.settle();
+            self.step(Step::Evict);
+        }
+    }
+
+    fn settle(&mut self) {
+        for _ in 0..4 {
+            for at in 0..self.readers.len() {
+                self.look(at);
+            }
+            self.step(Step::Fetch);
+            while !self.in_flight.is_empty() {
+                self.step(Step::Arrive);
+            }
+        }
+        assert!(self.readers.iter().all(|reader| reader.done), "{self:?}");
+    }
+}
+
+/// Calls `each` with every merging of `actors` that keeps each one's own order.
+fn for_each_schedule(actors: &[&[Step]], each: &mut impl FnMut(&[Step])) {
+    fn extend(
+        actors: &[&[Step]],
+        taken: &mut Vec<usize>,
+        schedule: &mut Vec<Step>,
+        each: &mut impl FnMut(&[Step]),
+    ) {
+        let mut ended = true;
+        for at in 0..actors.len() {
+            let Some(&step) = actors[at].get(taken[at]) else { continue };
+            ended = false;
+            taken[at] += 1;
+            schedule.push(step);
+            extend(actors, taken, schedule, each);
+            schedule.pop();
+            taken[at] -= 1;
+        }
+        if ended {
+            each(schedule);
+        }
+    }
+    extend(actors, &mut vec![0; actors.len()], &mut Vec::new(), each);
+}
+
+/// Runs every schedule; how many there were and how many showed a violation.
+fn run_all(actors: &[&[Step]], readers: usize, memory_cap_bytes: u64, blind_fills: bool) -> (usize, usize) {
+    let (mut schedules, mut violated) = (0, 0);
+    for_each_schedule(actors, &mut |schedule| {
+        let mut world = World::new(memory_cap_bytes, readers, blind_fills);
+        for &step in schedule {
+            world.step(step);
+        }
+        world.finish();
+        schedules += 1;
+        violated += usize::from(world.violations > 0);
+        assert!(blind_fills || world.violations == 0, "stale read in {schedule:?}");
+    });
+    (schedules, violated)
+}
+
+const MEMORY_CAP_BYTES: u64 = 1 << 20;
+const MERGE: &[Step] = &[Step::Seal, Step::Merge, Step::Refresh, Step::Release];
+const READ: &[Step] = &[Step::Look(0), Step::Fetch, Step::Arrive, Step::Look(0)];
+
+#[test]
+fn one_reader_two_writes_and_a_merge() {
+    for second in [Step::Write(2), Step::Delete(2)] {
+        let writes = &[Step::Write(1), Step::Publish, second, Step::Publish];
+        let (schedules, violated) = run_all(&[writes, READ, MERGE], 1, MEMORY_CAP_BYTES, false);
+        assert_eq!((schedules, violated), (34_650, 0));
+    }
+}
+
+#[test]
+fn one_reader_two_writes_and_a_merge_without_a_memory_tier() {
+    let writes = &[Step::Write(1), Step::Publish, Step::Write(2), Step::Publish];
+    assert_eq!(run_all(&[writes, READ, MERGE], 1, 0, false), (34_650, 0));
+}
+
+#[test]
+fn two_readers_that_share_a_read() {
+    let writes = &[Step::Write(1), Step::Publish];
+    let second_read = &[Step::Look(1), Step::Look(1)];
+    let merge = &[Step::Seal, Step::MergeAndRefresh, Step::Release];
+    let (schedules, violated) = run_all(&[writes, READ, second_read, merge], 2, MEMORY_CAP_BYTES, false);
+    assert_eq!((schedules, violated), (69_300, 0));
+}
+
+#[test]
+fn a_copy_that_is_dropped_and_filled_again() {
+    let writes = &[Step::Write(1), Step::Publish];
+    let evict = &[Step::Evict];
+    let (_, violated) = run_all(&[writes, READ, MERGE, evict], 1, MEMORY_CAP_BYTES, false);
+    assert_eq!(violated, 0);
+}
+
+#[test]
+fn the_schedules_would_show_a_blind_fill() {
+    let writes = &[Step::Write(1), Step::Publish];
+    let (schedules, violated) = run_all(&[writes, READ, MERGE], 1, MEMORY_CAP_BYTES, true);
+    assert!(violated > 0, "of {schedules}");
+}

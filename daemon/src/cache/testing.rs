@@ -1,0 +1,32 @@
+//! Tiers without files, for the tests of commands.
+
+use super::memory::Memory;
+use super::tiers::Tiers;
+use super::view::{Stop, View};
+use crate::stats::Counters;
+
+/// Tiers over an empty main file, where every write is committed at once.
+#[derive(Debug)]
+pub(crate) struct Bare(Tiers);
+
+impl Default for Bare {
+    fn default() -> Self {
+        Self(Tiers::new(Memory::new(0), 1, None, 0))
+    }
+}
+
+impl Bare {
+    /// Runs one command and makes its writes visible.
+    pub(crate) fn step<T>(
+        &mut self,
+        counters: &mut Counters,
+        now_ms: i64,
+        default_ttl_ms: Option<i64>,
+        command: impl FnOnce(&mut View<'_>) -> Result<T, Stop>,
+    ) -> Result<T, Stop> {
+        let mut missing = Vec::new();
+        let done = command(&mut View::new(&mut self.0, counters, &mut missing, now_ms, default_ttl_ms));
+        drop(self.0.publish());
+        done
+    }
+}

@@ -1,0 +1,264 @@
+//! Which tier answers for a key, and when a write becomes visible: the rules that make larder linearizable, without any
+//! IO, threads or waiting, so that every order of events can be tried out in a test.
+//!
+//! ```text
+//! asked first                                                                            asked last
+//! pending ----commit----> active --seal--> sealed --merge--> main file --load--> memory tier
+//! (this turn's writes)    \___ the write buffer ___/            (rows)            (copies of rows)
+//! ```
+//! A write is visible to other clients once it is in `active`, after its commit. Look-ups also see `pending`, so that
+//! writes of one turn build on each other, but whoever has seen it must wait for the commit ([`Source::Pending`]).
+//! The memory tier and loads hold copies of the main file's rows only, and are asked only for keys the buffer lacks.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::loads::{Loads, Row, Ticket};
+use super::memory::Memory;
+use crate::buffer::{Flushed, Generation};
+use crate::entry::{Entry, Key, State};
+use crate::store::StoreError;
+use crate::store::batch::BatchEncoder;
+
+/// The tiers above the main file, and what is known of the main file itself.
+#[derive(Debug)]
+pub struct Tiers {
+    pending: Generation,
+    active: Generation,
+    sealed: Option<Arc<Generation>>,
+    memory: Memory,
+    loads: Loads,
+    /// Whether the main file had no row when the sealed generation, if any, began to be merged: then every key that the
+    /// buffer lacks is absent, and no read is needed to say so.
+    main_empty: bool,
+    /// Generations let go of so far: a walk that sees it change looks again.
+    releases: u64,
+}
+
+/// Where a look-up found its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// In a write that is not committed yet: the answer may be given only after the commit.
+    Pending,
+    /// In the write buffer.
+    Buffer,
+    /// In the memory tier.
+    Memory,
+    /// In the main file.
+    Disk,
+}
+
+/// What the tiers know of a key.
+#[derive(Clone, Debug)]
+pub enum LookUp {
+    /// Its entry, or that there is none.
+    Known(Option<Entry>, Source),
+    /// Only the main file can tell.
+    Unknown,
+    /// The main file was asked and could not be read.
+    Failed(Rc<StoreError>),
+}
+
+impl Tiers {
+    /// Tiers over a main file with `main_rows` rows. `recovered` is already being merged, and `active_id` comes after it.
+    #[must_use]
+    pub fn new(memory: Memory, active_id: u64, recovered: Option<Arc<Generation>>, main_rows: i64) -> Self {
+        Self {
+            pending: Generation::new(0),
+            active: Generation::new(active_id),
+            sealed: recovered,
+            memory,
+            loads: Loads::default(),
+            main_empty: main_rows == 0,
+            releases: 0,
+        }
+    }
+
+    /// What is known of `key` at `now_ms`. An entry whose deadline has passed is never among it.
+    pub fn look_up(&self, key: &[u8], now_ms: i64) -> LookUp {
+        let known = |state: &State, source| LookUp::Known(state.live(now_ms).cloned(), source);
+        if let Some(state) = self.pending.read(key) {
+            return known(state, Source::Pending);
+        }
+        if self.pending.flushed() {
+            return LookUp::Known(None, Source::Pending);
+        }
+        if let Some(state) = self.in_buffer(key) {
+            return known(state, Source::Buffer);
+        }
+        if self.main_hidden() {
+            return LookUp::Known(None, Source::Buffer);
+        }
+        if let Some(entry) = self.memory.get(key) {
+            if entry.deadline.passed(now_ms) {
+                self.memory.drop_expired(key);
+                return LookUp::Known(None, Source::Memory);
+            }
+            return LookUp::Known(Some(entry), Source::Memory);
+        }
+        match self.loads.get(key) {
+            Some(Ok(row)) => {
+                let live = row.clone().filter(|entry| !entry.deadline.passed(now_ms));
+                LookUp::Known(live, Source::Disk)
+            }
+            Some(Err(error)) => LookUp::Failed(Rc::clone(error)),
+            None => LookUp::Unknown,
+        }
+    }
+
+    /// Notes a write of this turn; it takes effect with [`publish`](Self::publish).
+    pub fn write(&mut self, key: &[u8], state: State) {
+        self.pending.put(key.into(), state);
+    }
+
+    /// Notes that this turn deletes everything written before.
+    pub fn flush(&mut self) {
+        drop(self.pending.flush());
+    }
+
+    /// Whether the turn has written anything.
+    #[must_use]
+    pub fn has_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// This turn's writes, for the journal.
+    pub fn encode_pending(&self, batch: &mut BatchEncoder) {
+        if self.pending.flushed() {
+            batch.flush();
+        }
+        for (key, slot) in self.pending.slots(0) {
+            batch.put(key, &slot.state);
+        }
+    }
+
+    /// This turn's writes are committed: makes them visible. What a flush threw away is returned, to be dropped elsewhere.
+    pub fn publish(&mut self) -> Option<Flushed> {
+        if self.pending.flushed() {
+            self.loads.flushed();
+            self.memory.flush();
+        }
+        let Self { pending, active, loads, .. } = self;
+        active.absorb(pending, |key| loads.written(key))
+    }
+
+    /// This turn's writes were not committed: forgets them.
+    pub fn discard(&mut self) {
+        self.pending.clear();
+    }
+
+    /// Ends the active generation and begins the next; the sealed one is to be merged. Not while another is sealed.
+    pub fn seal(&mut self) -> Arc<Generation> {
+        assert!(self.sealed.is_none(), "one generation is merged at a time");
+        let next = Generation::new(self.active.id() + 1);
+        let mut sealed = std::mem::replace(&mut self.active, next);
+        sealed.seal(self.memory.epoch());
+        let sealed = Arc::new(sealed);
+        self.sealed = Some(Arc::clone(&sealed));
+        sealed
+    }
+
+    /// The sealed generation is wholly in the main file, which now has `main_rows` rows, and the memory tier was
+    /// refreshed with it: lets go of it.
+    pub fn release(&mut self, generation: u64, main_rows: i64) -> Option<Arc<Generation>> {
+        debug_assert_eq!(self.sealed.as_ref().map(|sealed| sealed.id()), Some(generation));
+        self.main_empty = main_rows == 0;
+        self.releases += 1;
+        self.sealed.take()
+    }
+
+    /// Asks for a key's row; see [`Loads::want`].
+    pub fn want(&mut self, key: &Key, ticket: &Rc<Ticket>) -> bool {
+        self.loads.want(key, ticket)
+    }
+
+    /// See [`Loads::done`].
+    pub fn done(&mut self, key: &Key) {
+        self.loads.done(key);
+    }
+
+    /// See [`Loads::take_queue`].
+    pub fn take_wanted(&mut self) -> Vec<Key> {
+        self.loads.take_queue()
+    }
+
+    /// A row has been read from the main file: keeps a copy in the memory tier if it is still current.
+    pub fn arrived(&mut self, key: &Key, row: Row, now_ms: i64) {
+        let copy = row.as_ref().ok().cloned().flatten().filter(|entry| !entry.deadline.passed(now_ms));
+        if self.loads.arrived(key, row)
+            && let Some(entry) = copy
+        {
+            self.memory.fill(key, &entry);
+        }
+    }
+
+    /// The state of `key` in the write buffer, this turn's writes left aside.
+    #[must_use]
+    pub fn in_buffer(&self, key: &[u8]) -> Option<&State> {
+        self.active.read(key).or_else(|| match &self.sealed {
+            Some(sealed) if !self.active.flushed() => sealed.read(key),
+            _ => None,
+        })
+    }
+
+    /// Whether nothing in the main file counts: a flush is on its way there, or it has no rows.
+    #[must_use]
+    pub fn main_hidden(&self) -> bool {
+        self.main_empty
+            || self.active.flushed()
+            || self.sealed.as_ref().is_some_and(|sealed| sealed.flushed())
+    }
+
+    /// The generations of the write buffer that count, newest first.
+    pub fn generations(&self) -> impl Iterator<Item = &Generation> {
+        let sealed = self.sealed.as_deref().filter(|_| !self.active.flushed());
+        std::iter::once(&self.active).chain(sealed)
+    }
+
+    /// Slots and bytes of the write buffer.
+    #[must_use]
+    pub fn buffer_figures(&self) -> (usize, usize) {
+        let generations = [Some(&self.active), self.sealed.as_deref(), Some(&self.pending)];
+        generations
+            .into_iter()
+            .flatten()
+            .fold((0, 0), |(slots, bytes), generation| (slots + generation.len(), bytes + generation.bytes()))
+    }
+
+    /// Bytes of this turn's writes.
+    #[must_use]
+    pub fn uncommitted_bytes(&self) -> usize {
+        self.pending.bytes()
+    }
+
+    /// Whether everything written up to and including generation `id` is in the main file.
+    #[must_use]
+    pub fn settled(&self, id: u64) -> bool {
+        let merged_up_to = self.sealed.as_ref().map_or(self.active.id(), |sealed| sealed.id()) - 1;
+        merged_up_to >= id || (self.active.id() <= id && self.active.is_empty() && self.sealed.is_none())
+    }
+
+    /// The generation that takes writes now.
+    #[must_use]
+    pub fn active(&self) -> &Generation {
+        &self.active
+    }
+
+    /// Whether a generation is being merged.
+    #[must_use]
+    pub fn merging(&self) -> bool {
+        self.sealed.is_some()
+    }
+
+    /// Generations let go of so far.
+    #[must_use]
+    pub fn releases(&self) -> u64 {
+        self.releases
+    }
+
+    /// The memory tier.
+    #[must_use]
+    pub fn memory(&self) -> &Memory {
+        &self.memory
+    }
+}

@@ -1,0 +1,172 @@
+//! What a command sees of the cache while it runs: look up, then write, in one uninterrupted step.
+//!
+//! A look-up that only the main file can answer ends the command with [`Stop::Missing`]; the connection has the row
+//! loaded and runs the command again from the start. So a command must look up everything it needs before it writes
+//! anything, and its effects are all there or none.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use larder_protocol::Stat;
+
+use super::tiers::{LookUp, Source, Tiers};
+use crate::entry::{Deadline, Entry, Key, State};
+use crate::error::CommandError;
+use crate::stats::Counters;
+use crate::store::StoreError;
+
+/// Why a command did not run to its end.
+#[derive(Debug)]
+pub enum Stop {
+    /// A key must be loaded first; it was noted. Run the command again afterwards.
+    Missing,
+    /// The command is answered with this error.
+    Error(CommandError),
+}
+
+impl<E: Into<CommandError>> From<E> for Stop {
+    fn from(error: E) -> Self {
+        Self::Error(error.into())
+    }
+}
+
+/// The cache, for the length of one command.
+#[derive(Debug)]
+pub struct View<'a> {
+    tiers: &'a mut Tiers,
+    counters: &'a mut Counters,
+    missing: &'a mut Vec<Key>,
+    now_ms: i64,
+    default_ttl_ms: Option<i64>,
+    depends: bool,
+}
+
+impl<'a> View<'a> {
+    pub(super) fn new(
+        tiers: &'a mut Tiers,
+        counters: &'a mut Counters,
+        missing: &'a mut Vec<Key>,
+        now_ms: i64,
+        default_ttl_ms: Option<i64>,
+    ) -> Self {
+        Self { tiers, counters, missing, now_ms, default_ttl_ms, depends: false }
+    }
+
+    /// The time at which the command takes place, in unix milliseconds.
+    #[must_use]
+    pub fn now_ms(&self) -> i64 {
+        self.now_ms
+    }
+
+    /// The deadline of an entry written now without a TTL of its own.
+    #[must_use]
+    pub fn default_deadline(&self) -> Deadline {
+        self.default_ttl_ms.map_or(Deadline::NEVER, |ttl_ms| Deadline::at(self.now_ms.saturating_add(ttl_ms)))
+    }
+
+    /// The entry under `key`, counted as a hit or a miss: for commands whose purpose is to read it.
+    ///
+    /// # Errors
+    /// [`Stop::Missing`] where the key must be loaded first, an error where it cannot be read.
+    pub fn read(&mut self, key: &[u8]) -> Result<Option<Entry>, Stop> {
+        let (entry, source) = self.look_up(key)?;
+        if entry.is_some() {
+            self.counters.bump(Stat::Hits);
+            self.counters.bump(match source {
+                Source::Pending | Source::Buffer => Stat::BufferHits,
+                Source::Memory => Stat::MemoryHits,
+                Source::Disk => Stat::DiskHits,
+            });
+        } else {
+            self.counters.bump(Stat::Misses);
+        }
+        Ok(entry)
+    }
+
+    /// The entry under `key`, uncounted: for commands that change it.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn find(&mut self, key: &[u8]) -> Result<Option<Entry>, Stop> {
+        Ok(self.look_up(key)?.0)
+    }
+
+    /// Makes sure that each of `keys` can be looked up without a load, asking for all the missing ones at once.
+    ///
+    /// # Errors
+    /// [`Stop::Missing`] where at least one must be loaded first.
+    pub fn need<'k>(&mut self, keys: impl Iterator<Item = &'k [u8]>) -> Result<(), Stop> {
+        let before = self.missing.len();
+        for key in keys {
+            if matches!(self.tiers.look_up(key, self.now_ms), LookUp::Unknown) {
+                self.missing.push(key.into());
+            }
+        }
+        if self.missing.len() == before { Ok(()) } else { Err(Stop::Missing) }
+    }
+
+    /// Puts `value` under `key` until `deadline`. An entry whose deadline has passed already is a deletion.
+    pub fn put(&mut self, key: &[u8], value: Bytes, deadline: Deadline) {
+        let state = if deadline.passed(self.now_ms) {
+            State::Deleted
+        } else {
+            State::Live(Entry { value, deadline })
+        };
+        self.write(key, state);
+    }
+
+    /// Deletes the entry under `key`, which may be absent.
+    pub fn delete(&mut self, key: &[u8]) {
+        self.write(key, State::Deleted);
+    }
+
+    /// Deletes everything.
+    pub fn flush(&mut self) {
+        self.depends = true;
+        self.tiers.flush();
+    }
+
+    /// Counts `n` of something.
+    pub fn count(&mut self, stat: Stat, n: u64) {
+        self.counters.add(stat, n);
+    }
+
+    /// Whether the answer depends on this turn's commit: something was written, or an uncommitted write was seen.
+    #[must_use]
+    pub fn depends_on_commit(&self) -> bool {
+        self.depends
+    }
+
+    /// Forgets the dependencies of the command before.
+    pub fn begin_command(&mut self) {
+        self.depends = false;
+    }
+
+    /// The counters.
+    pub fn counters(&mut self) -> &mut Counters {
+        self.counters
+    }
+
+    fn look_up(&mut self, key: &[u8]) -> Result<(Option<Entry>, Source), Stop> {
+        match self.tiers.look_up(key, self.now_ms) {
+            LookUp::Known(entry, source) => {
+                self.depends |= source == Source::Pending;
+                Ok((entry, source))
+            }
+            LookUp::Unknown => {
+                self.missing.push(key.into());
+                Err(Stop::Missing)
+            }
+            LookUp::Failed(error) => Err(Stop::Error(unreadable(&error))),
+        }
+    }
+
+    fn write(&mut self, key: &[u8], state: State) {
+        self.depends = true;
+        self.tiers.write(key, state);
+    }
+}
+
+pub(super) fn unreadable(error: &Rc<StoreError>) -> CommandError {
+    CommandError::Unreadable(error.to_string())
+}

@@ -1,0 +1,268 @@
+//! Work over many keys, in steps that let everyone else run in between: deletion by pattern, and counting.
+//!
+//! A walk visits the write buffer first, by slot position, then the main file, in key order. Writes move from the buffer
+//! to the main file and never back, so a key that is there throughout is met at least once; a tombstone or a newer write
+//! in the buffer tells the second part what the first has seen to.
+
+use std::rc::Rc;
+
+use larder_protocol::Stat;
+
+use super::background::blocking;
+use super::{Cache, Inner, Turn};
+use crate::entry::{Deadline, Key, State};
+use crate::error::CommandError;
+use crate::glob::Pattern;
+use crate::store::{Census, Readers, ScanStep, Store};
+
+/// Buffer slots looked at in one step: well below a millisecond.
+const SLOTS_A_STEP: usize = 4_096;
+
+/// Keys deleted in one step, and so in one commit: about a millisecond.
+const DELETIONS_A_STEP: usize = 1_000;
+
+/// Above this many unmerged writes, [`Cache::count_roughly`] estimates instead of asking the main file about each.
+const EXACT_SLOTS_MAX: usize = 20_000;
+
+/// How many entries there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Count {
+    /// All, those included whose deadline has passed and which nobody has removed yet.
+    pub entries: u64,
+    /// Those whose deadline has passed.
+    pub expired: u64,
+    /// Those with a deadline, passed or not.
+    pub ttl: u64,
+}
+
+impl Cache {
+    /// Deletes every key that matches and was there when the walk began; returns how many. Keys written meanwhile may
+    /// be among them. Other commands run in between.
+    ///
+    /// # Errors
+    /// Where a deletion could not be committed or the main file could not be read; what was deleted before stays so.
+    pub async fn delete_matching(&self, pattern: &Pattern) -> Result<u64, CommandError> {
+        self.commit();
+        let generations: Vec<(u64, usize)> = {
+            let inner = self.0.inner.borrow();
+            inner.tiers.generations().map(|generation| (generation.id(), generation.len())).collect()
+        };
+        let mut deleted = 0;
+        for (id, len) in generations {
+            for from in (0..len).step_by(SLOTS_A_STEP) {
+                let slots = from..len.min(from + SLOTS_A_STEP);
+                deleted += self.delete_in_buffer(pattern, id, slots).await?;
+            }
+        }
+        Ok(deleted + self.delete_in_main(pattern).await?)
+    }
+
+    async fn delete_in_buffer(
+        &self,
+        pattern: &Pattern,
+        generation: u64,
+        slots: std::ops::Range<usize>,
+    ) -> Result<u64, CommandError> {
+        let matching: Vec<Key> = {
+            let inner = self.0.inner.borrow();
+            let now_ms = self.now_ms();
+            inner
+                .tiers
+                .generations()
+                .filter(|there| there.id() == generation)
+                .flat_map(|there| there.slots(slots.start).take(slots.len()))
+                .filter(|(key, slot)| slot.state.live(now_ms).is_some() && pattern.matches(key))
+                .map(|(key, _)| key.clone())
+                .collect()
+        };
+        let mut deleted = 0;
+        for keys in matching.chunks(DELETIONS_A_STEP) {
+            deleted += self
+                .delete_if(keys, |inner, key, now_ms| {
+                    inner.tiers.in_buffer(key).is_some_and(|state| state.live(now_ms).is_some())
+                })
+                .await?;
+        }
+        tokio::task::yield_now().await;
+        Ok(deleted)
+    }
+
+    async fn delete_in_main(&self, pattern: &Pattern) -> Result<u64, CommandError> {
+        let mut deleted = 0;
+        let mut from = Key::from(pattern.literal_prefix());
+        loop {
+            let (readers, releases) = {
+                let inner = self.0.inner.borrow();
+                if inner.tiers.main_hidden() {
+                    return Ok(deleted);
+                }
+                (inner.readers()?, inner.tiers.releases())
+            };
+            let step = self.scan(readers, pattern.clone(), from.clone()).await?;
+            if self.0.inner.borrow().tiers.releases() != releases {
+                // What the buffer held during the scan may be in the main file by now: look again.
+                continue;
+            }
+            // Rows that the buffer shadows were dealt with there, or were written after the walk began.
+            deleted +=
+                self.delete_if(&step.keys, |inner, key, _| inner.tiers.in_buffer(key).is_none()).await?;
+            match step.next {
+                Some(next) => from = next,
+                None => return Ok(deleted),
+            }
+        }
+    }
+
+    async fn scan(&self, readers: Readers, pattern: Pattern, from: Key) -> Result<ScanStep, CommandError> {
+        let now_ms = self.now_ms();
+        blocking(move || readers.scan(&pattern, &from, DELETIONS_A_STEP, now_ms))
+            .await
+            .map_err(|error| CommandError::Unreadable(error.to_string()))
+    }
+
+    /// Deletes those of `keys` for which `there` holds, in one commit, and waits for it. This turn's uncommitted writes
+    /// count as having come first.
+    async fn delete_if(
+        &self,
+        keys: &[Key],
+        there: impl Fn(&Inner, &[u8], i64) -> bool,
+    ) -> Result<u64, CommandError> {
+        if keys.is_empty() {
+            return Ok(0);
+        }
+        // Uncommitted writes of others in this turn are published first, so that `there` sees them.
+        self.commit();
+        let now_ms = self.now_ms();
+        let (deleted, turn): (u64, Option<Rc<Turn>>) = {
+            let mut inner = self.0.inner.borrow_mut();
+            let mut deleted = 0;
+            for key in keys {
+                if there(&inner, key, now_ms) {
+                    inner.tiers.write(key, State::Deleted);
+                    deleted += 1;
+                }
+            }
+            inner.counters.add(Stat::Deletes, deleted);
+            (deleted, (deleted > 0).then(|| Rc::clone(&inner.turn)))
+        };
+        if let Some(turn) = turn {
+            self.0.work.notify_one();
+            turn.committed().await?;
+        }
+        Ok(deleted)
+    }
+
+    /// Counts the entries exactly. Costs a look-up in the main file for every write not merged yet, on another thread,
+    /// and nothing for the entries that are merged.
+    ///
+    /// # Errors
+    /// Where the main file cannot be read.
+    pub async fn count_exactly(&self) -> Result<Count, CommandError> {
+        self.commit();
+        loop {
+            let releases = self.0.inner.borrow().tiers.releases();
+            let (buffered, keys) = self.count_buffer().await;
+            let now_ms = self.now_ms();
+            let (readers, hidden) = {
+                let inner = self.0.inner.borrow();
+                (inner.readers()?, inner.tiers.main_hidden())
+            };
+            if hidden {
+                return Ok(buffered);
+            }
+            let census = blocking(move || readers.census(&keys, now_ms))
+                .await
+                .map_err(|error| CommandError::Unreadable(error.to_string()))?;
+            if self.0.inner.borrow().tiers.releases() == releases {
+                return Ok(buffered.with(&census));
+            }
+        }
+    }
+
+    /// Counts the entries: exactly while few writes wait to be merged, otherwise as if every key among them were new.
+    ///
+    /// # Errors
+    /// Where the main file cannot be read.
+    pub async fn count_roughly(&self) -> Result<Count, CommandError> {
+        let (slots, _) = self.0.inner.borrow().tiers.buffer_figures();
+        if slots <= EXACT_SLOTS_MAX {
+            return self.count_exactly().await;
+        }
+        let (accounting, hidden) = {
+            let inner = self.0.inner.borrow();
+            (inner.accounting, inner.tiers.main_hidden())
+        };
+        let rows = if hidden { 0 } else { accounting.rows };
+        let ttl_rows = if hidden { 0 } else { accounting.ttl_rows };
+        Ok(Count { entries: rows as u64 + slots as u64, expired: 0, ttl: ttl_rows as u64 })
+    }
+
+    /// What the write buffer holds by itself, and the keys that shadow rows of the main file.
+    async fn count_buffer(&self) -> (Count, Vec<Key>) {
+        let mut count = Count::default();
+        let mut keys = Vec::new();
+        let ids: Vec<u64> =
+            self.0.inner.borrow().tiers.generations().map(crate::buffer::Generation::id).collect();
+        for (age, &id) in ids.iter().enumerate() {
+            let mut from = 0;
+            loop {
+                let now_ms = self.now_ms();
+                let looked_at = {
+                    let inner = self.0.inner.borrow();
+                    let Some(there) = inner.tiers.generations().find(|there| there.id() == id) else { break };
+                    let mut looked_at = 0;
+                    for (key, slot) in there.slots(from).take(SLOTS_A_STEP) {
+                        looked_at += 1;
+                        let shadowed = age > 0
+                            && inner
+                                .tiers
+                                .generations()
+                                .any(|newer| newer.id() > id && newer.get(key).is_some());
+                        if !shadowed {
+                            count.add(&slot.state, now_ms);
+                            keys.push(key.clone());
+                        }
+                    }
+                    looked_at
+                };
+                if looked_at == 0 {
+                    break;
+                }
+                from += looked_at;
+                tokio::task::yield_now().await;
+            }
+        }
+        (count, keys)
+    }
+}
+
+impl Count {
+    /// Entries that can be read.
+    #[must_use]
+    pub fn active(&self) -> u64 {
+        self.entries - self.expired
+    }
+
+    fn add(&mut self, state: &State, now_ms: i64) {
+        if let State::Live(entry) = state {
+            self.entries += 1;
+            self.ttl += u64::from(entry.deadline != Deadline::NEVER);
+            self.expired += u64::from(entry.deadline.passed(now_ms));
+        }
+    }
+
+    /// Adds what the main file holds beside the shadowed rows.
+    fn with(self, census: &Census) -> Self {
+        Self {
+            entries: self.entries + (census.rows - census.shadowed) as u64,
+            expired: self.expired + (census.expired_rows - census.shadowed_expired) as u64,
+            ttl: self.ttl + (census.ttl_rows - census.shadowed_ttl) as u64,
+        }
+    }
+}
+
+impl Inner {
+    fn readers(&self) -> Result<Readers, CommandError> {
+        self.store.as_ref().map(Store::readers).cloned().ok_or(CommandError::Stopping)
+    }
+}

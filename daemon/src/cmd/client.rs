@@ -1,0 +1,88 @@
+//! `CLIENT ID | INFO | GETNAME | SETNAME name | SETINFO attribute value | NO-EVICT on|off | NO-TOUCH on|off`: what a
+//! connection says and asks about itself.
+
+use larder_protocol::{Reply, Request};
+
+use super::{Class, Client, Group, Host, Keys, Protocol, Run, Spec};
+use crate::error::{CommandError, shown};
+
+pub(super) static SPEC: Spec = Spec {
+    name: "client",
+    usage: "ID | INFO | GETNAME | SETNAME name | SETINFO <LIB-NAME name | LIB-VER version> | NO-EVICT <ON | OFF> | NO-TOUCH <ON | OFF>",
+    arity: -2,
+    class: Class::Connection,
+    group: Group::Connection,
+    keys: Keys::NONE,
+    summary: "Says or asks something about this connection",
+    run: Run::Local(run),
+};
+
+fn run(request: Request<'_>, client: &mut Client, host: &Host) -> Result<Reply, CommandError> {
+    let subcommand = request.arg(0).to_ascii_lowercase();
+    match (&subcommand[..], request.len()) {
+        (b"id", 2) => Ok(Reply::Int(client.id as i64)),
+        (b"info", 2) => Ok(Reply::text(info(client, host.cache.now_ms()))),
+        (b"getname", 2) if client.name.is_empty() => Ok(Reply::Nil),
+        (b"getname", 2) => Ok(Reply::bulk(client.name.clone())),
+        (b"setname", 3) => {
+            client.name = checked_name(request.arg(1))?;
+            Ok(Reply::OK)
+        }
+        (b"setinfo", 4) => set_info(request.arg(1), request.arg(2), client),
+        (b"no-evict" | b"no-touch", 3) => on_or_off(request.arg(1)),
+        (b"id", _) => Err(CommandError::Arity("client|id")),
+        (b"info", _) => Err(CommandError::Arity("client|info")),
+        (b"getname", _) => Err(CommandError::Arity("client|getname")),
+        (b"setname", _) => Err(CommandError::Arity("client|setname")),
+        (b"setinfo", _) => Err(CommandError::Arity("client|setinfo")),
+        (b"no-evict", _) => Err(CommandError::Arity("client|no-evict")),
+        (b"no-touch", _) => Err(CommandError::Arity("client|no-touch")),
+        _ => Err(CommandError::UnknownSubcommand { command: "CLIENT", subcommand: shown(request.arg(0)) }),
+    }
+}
+
+/// A client's name: printable and without blanks, as Redis wants it.
+pub(super) fn checked_name(name: &[u8]) -> Result<String, CommandError> {
+    let printable = name.iter().all(|byte| (b'!'..=b'~').contains(byte));
+    if printable { Ok(shown_whole(name)) } else { Err(CommandError::BadClientName) }
+}
+
+fn shown_whole(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn set_info(attribute: &[u8], value: &[u8], client: &mut Client) -> Result<Reply, CommandError> {
+    let field = if attribute.eq_ignore_ascii_case(b"lib-name") {
+        &mut client.library
+    } else if attribute.eq_ignore_ascii_case(b"lib-ver") {
+        &mut client.library_version
+    } else {
+        return Err(CommandError::UnrecognizedOption(shown(attribute)));
+    };
+    if !value.iter().all(|byte| (b'!'..=b'~').contains(byte)) {
+        return Err(CommandError::BadClientInfo(shown(attribute)));
+    }
+    *field = shown_whole(value);
+    Ok(Reply::OK)
+}
+
+fn on_or_off(word: &[u8]) -> Result<Reply, CommandError> {
+    // Connections are never evicted and reads never reorder anything by client, so either answer already holds.
+    let known = word.eq_ignore_ascii_case(b"on") || word.eq_ignore_ascii_case(b"off");
+    if known { Ok(Reply::OK) } else { Err(CommandError::Syntax) }
+}
+
+fn info(client: &Client, now_ms: i64) -> String {
+    let version = match client.protocol {
+        Protocol::Resp2 => 2,
+        Protocol::Resp3 => 3,
+    };
+    format!(
+        "id={} name={} age={} db=0 resp={version} lib-name={} lib-ver={}\n",
+        client.id,
+        client.name,
+        (now_ms - client.connected_ms) / 1_000,
+        client.library,
+        client.library_version,
+    )
+}

@@ -1,0 +1,37 @@
+//! `HELP [command]`: what commands there are, or how one of them is used; one line each.
+
+use larder_protocol::{Reply, Request};
+
+use super::{Class, Client, Group, Host, Keys, REGISTRY, Run, Spec, find};
+use crate::error::{CommandError, shown};
+
+pub(super) static SPEC: Spec = Spec {
+    name: "help",
+    usage: "[command]",
+    arity: -1,
+    class: Class::Connection,
+    group: Group::Server,
+    keys: Keys::NONE,
+    summary: "Lists the commands, or explains one",
+    run: Run::Local(run),
+};
+
+fn run(request: Request<'_>, _: &mut Client, _: &Host) -> Result<Reply, CommandError> {
+    if request.len() > 2 {
+        return Err(CommandError::Arity(SPEC.name));
+    }
+    let Some(word) = request.get(0) else {
+        return Ok(Reply::array(REGISTRY.iter().map(|spec| Reply::bulk(line(spec)))));
+    };
+    let (_, spec) = find(word).ok_or_else(|| CommandError::NoHelp(shown(word)))?;
+    Ok(Reply::bulk(line(spec)))
+}
+
+fn line(spec: &Spec) -> String {
+    let mut line = spec.name.to_ascii_uppercase();
+    if !spec.usage.is_empty() {
+        line.push(' ');
+        line.push_str(spec.usage);
+    }
+    line + " -- " + spec.summary
+}

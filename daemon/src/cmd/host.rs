@@ -1,0 +1,134 @@
+//! What commands know about the daemon and about the connection they came in on.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use larder_protocol::{Kind, Snapshot, Stat, Value};
+
+use super::REGISTRY;
+use crate::cache::{Cache, Count};
+use crate::config::Settings;
+use crate::error::CommandError;
+
+/// The version of this program.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The version of Redis that clients are told: they decide by it what they may send. The commands there are behave as
+/// they do in this version.
+pub const REDIS_VERSION: &str = "7.4.0";
+
+/// The daemon, as commands see it.
+#[derive(Debug)]
+pub struct Host {
+    /// The cache.
+    pub cache: Cache,
+    /// The settings in force.
+    pub settings: Rc<Settings>,
+    /// Random, of this start of the process.
+    pub boot_id: String,
+    snapshots: Cell<u64>,
+}
+
+/// A connection's own state.
+#[derive(Debug)]
+pub struct Client {
+    /// Its number; grows with every connection and is never used again.
+    pub id: u64,
+    /// The name it gave itself, or empty.
+    pub name: String,
+    /// The client library, as it says.
+    pub library: String,
+    /// Its version.
+    pub library_version: String,
+    /// What RESP requests are answered in.
+    pub protocol: Protocol,
+    /// Whether it asked to be closed after this answer.
+    pub quit: bool,
+    /// When it connected, in unix milliseconds.
+    pub connected_ms: i64,
+}
+
+/// A version of RESP.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// What every connection begins with.
+    #[default]
+    Resp2,
+    /// After `HELLO 3`.
+    Resp3,
+}
+
+impl Client {
+    /// A new connection's.
+    #[must_use]
+    pub fn new(id: u64, now_ms: i64) -> Self {
+        Self {
+            id,
+            name: String::new(),
+            library: String::new(),
+            library_version: String::new(),
+            protocol: Protocol::default(),
+            quit: false,
+            connected_ms: now_ms,
+        }
+    }
+}
+
+impl Host {
+    /// A host for this start of the process.
+    #[must_use]
+    pub fn new(cache: Cache, settings: Rc<Settings>, boot_id: String) -> Self {
+        Self { cache, settings, boot_id, snapshots: Cell::new(0) }
+    }
+
+    /// Every statistic, as of now.
+    ///
+    /// # Errors
+    /// Where the entries cannot be counted.
+    pub async fn snapshot(&self) -> Result<Snapshot, CommandError> {
+        let count = self.cache.count_roughly().await?;
+        self.cache.refresh_gauges();
+        self.snapshots.set(self.snapshots.get() + 1);
+        Ok(self.snapshot_with(count))
+    }
+
+    fn snapshot_with(&self, count: Count) -> Snapshot {
+        let clock = self.cache.clock();
+        let mut snapshot = Snapshot::default();
+        self.cache.counters(|counters| {
+            let counted = |stat: &Stat| matches!(stat.kind(), Kind::Counter | Kind::Gauge);
+            for stat in Stat::ALL.iter().copied().filter(counted) {
+                snapshot.set(stat, Value::Int(counters.get(stat) as i64));
+            }
+            let reads = counters.get(Stat::Hits) + counters.get(Stat::Misses);
+            let rate = (reads > 0).then(|| counters.get(Stat::Hits) as f64 / reads as f64);
+            snapshot.set(Stat::HitRate, Value::Ratio(rate));
+            let calls = REGISTRY.iter().zip(counters.calls());
+            let calls = calls.filter(|&(_, &calls)| calls > 0);
+            let calls = calls.map(|(spec, &calls)| (spec.name.to_owned(), calls as i64)).collect();
+            snapshot.set(Stat::CommandsByName, Value::Map(calls));
+        });
+        for (stat, value) in [
+            (Stat::Schema, larder_protocol::stats::SCHEMA),
+            (Stat::Pid, i64::from(std::process::id())),
+            (Stat::Sequence, self.snapshots.get() as i64),
+            (Stat::TimeMs, clock.now_ms()),
+            (Stat::UptimeMs, clock.uptime_ms()),
+            (Stat::Entries, count.entries as i64),
+            (Stat::EntriesActive, count.active() as i64),
+            (Stat::EntriesExpired, count.expired as i64),
+            (Stat::EntriesTtl, count.ttl as i64),
+        ] {
+            snapshot.set(stat, Value::Int(value));
+        }
+        for (stat, text) in [
+            (Stat::Version, VERSION.to_owned()),
+            (Stat::BootId, self.boot_id.clone()),
+            (Stat::Durability, self.cache.durability().as_str().to_owned()),
+            (Stat::Socket, self.settings.socket.display().to_string()),
+        ] {
+            snapshot.set(stat, Value::Text(text));
+        }
+        snapshot
+    }
+}

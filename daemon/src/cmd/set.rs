@@ -1,0 +1,163 @@
+//! `SET key value [NX | XX] [GET] [EX s | PX ms | EXAT s | PXAT ms | KEEPTTL]`: stores a value.
+//!
+//! Without a TTL option the entry gets the configured default TTL, if any. NX stores only where the key is absent, XX only
+//! where it is there; nil says that nothing was stored. GET answers the old value instead, stored or not. A time in the
+//! past is allowed with EXAT and PXAT and leaves the key absent.
+
+use bytes::Bytes;
+use larder_protocol::{Reply, Request, Stat};
+
+use super::args::{Expiry, required_integer};
+use super::{Class, Group, Keys, Run, Spec};
+use crate::cache::{Stop, View};
+use crate::entry::Deadline;
+use crate::error::CommandError;
+
+pub(super) static SPEC: Spec = Spec {
+    name: "set",
+    usage: "key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]",
+    arity: -3,
+    class: Class::Write,
+    group: Group::String,
+    keys: Keys::FIRST_OVERWRITTEN,
+    summary: "Sets the value of a key, with a TTL if asked",
+    run: Run::Step(run),
+};
+
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Options {
+    condition: Option<Condition>,
+    answer_old: bool,
+    ttl: Option<Ttl>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Condition {
+    Absent,
+    Present,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ttl {
+    Expiry(Expiry),
+    Keep,
+}
+
+fn parse(request: Request<'_>) -> Result<Options, CommandError> {
+    let mut options = Options::default();
+    let mut words = request.tail(2);
+    while let Some(word) = words.next() {
+        let taken = match word {
+            _ if word.eq_ignore_ascii_case(b"nx") => options.condition.replace(Condition::Absent).is_some(),
+            _ if word.eq_ignore_ascii_case(b"xx") => options.condition.replace(Condition::Present).is_some(),
+            _ if word.eq_ignore_ascii_case(b"keepttl") => options.ttl.replace(Ttl::Keep).is_some(),
+            _ if word.eq_ignore_ascii_case(b"get") => {
+                options.answer_old = true;
+                false
+            }
+            _ => {
+                let (unit, base) = Expiry::option(word).ok_or(CommandError::Syntax)?;
+                let amount = words.next().ok_or(CommandError::Syntax)?;
+                let expiry = Expiry::new(required_integer(amount)?, unit, base);
+                options.ttl.replace(Ttl::Expiry(expiry)).is_some()
+            }
+        };
+        if taken {
+            return Err(CommandError::Syntax);
+        }
+    }
+    Ok(options)
+}
+
+fn run(request: Request<'_>, view: &mut View<'_>) -> Result<Reply, Stop> {
+    let (key, value) = (request.arg(0), request.arg(1));
+    let options = if request.len() == 3 { Options::default() } else { parse(request)? };
+    let expiry = match options.ttl {
+        Some(Ttl::Expiry(expiry)) => Some(expiry.deadline(view.now_ms(), SPEC.name)?),
+        Some(Ttl::Keep) | None => None,
+    };
+    let needs_old = options.answer_old || options.condition.is_some() || options.ttl == Some(Ttl::Keep);
+    let old = if needs_old { view.find(key)? } else { None };
+    let store = match options.condition {
+        Some(Condition::Absent) => old.is_none(),
+        Some(Condition::Present) => old.is_some(),
+        None => true,
+    };
+    if store {
+        let kept =
+            || if options.ttl == Some(Ttl::Keep) { old.as_ref().map(|old| old.deadline) } else { None };
+        let deadline: Deadline = expiry.or_else(kept).unwrap_or_else(|| view.default_deadline());
+        view.put(key, Bytes::copy_from_slice(value), deadline);
+        view.count(Stat::Sets, 1);
+    }
+    Ok(match (options.answer_old, store) {
+        (true, _) => old.map_or(Reply::Nil, |old| Reply::Bulk(old.value)),
+        (false, true) => Reply::OK,
+        (false, false) => Reply::Nil,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::cmd::testing::Bench;
+
+    #[test]
+    fn what_is_refused() {
+        let mut bench = Bench::default();
+        for (line, error) in [
+            ("SET k", "-ERR wrong number of arguments for 'set' command"),
+            ("SET k v NOPE", "-ERR syntax error"),
+            ("SET k v NX XX", "-ERR syntax error"),
+            ("SET k v EX 1 PX 1", "-ERR syntax error"),
+            ("SET k v EX 1 KEEPTTL", "-ERR syntax error"),
+            ("SET k v EX", "-ERR syntax error"),
+            ("SET k v EX ten", "-ERR value is not an integer or out of range"),
+            ("SET k v EX 0", "-ERR invalid expire time in 'set' command"),
+            ("SET k v PX -1", "-ERR invalid expire time in 'set' command"),
+            ("SET k v EX 9223372036854775807", "-ERR invalid expire time in 'set' command"),
+        ] {
+            bench.check(line, error);
+        }
+        bench.check("EXISTS k", ":0");
+    }
+
+    #[test]
+    fn conditions_and_the_old_value() {
+        let mut bench = Bench::default();
+        bench.check("SET k a XX", "$-1");
+        bench.check("SET k a NX GET", "$-1");
+        bench.check("SET k b NX", "$-1");
+        bench.check("SET k b NX GET", "+a");
+        bench.check("GET k", "+a");
+        bench.check("SET k c XX GET", "+a");
+        bench.check("set k d get", "+c");
+        bench.check("GET k", "+d");
+    }
+
+    #[test]
+    fn ttl_options_in_any_order_and_case() {
+        let mut bench = Bench::default();
+        bench.check("SET k v EX 10 NX", "+OK");
+        bench.check("PTTL k", ":10000");
+        bench.check("SET k v xx px 500", "+OK");
+        bench.check("PTTL k", ":500");
+        bench.check("SET k w KEEPTTL", "+OK");
+        bench.check("PTTL k", ":500");
+        bench.check("SET k v", "+OK");
+        bench.check("PTTL k", ":-1");
+        bench.check(&format!("SET k v PXAT {}", bench.now_ms() + 7), "+OK");
+        bench.check("PTTL k", ":7");
+        bench.check("SET k v EXAT 1", "+OK");
+        bench.check("GET k", "$-1");
+    }
+
+    #[test]
+    fn the_default_ttl_applies_where_no_option_says_otherwise() {
+        let mut bench = Bench::with_default_ttl_ms(60_000);
+        bench.check("SET k v", "+OK");
+        bench.check("PTTL k", ":60000");
+        bench.check("SET k v EX 5", "+OK");
+        bench.check("SET k v KEEPTTL", "+OK");
+        bench.check("PTTL k", ":5000");
+    }
+}

@@ -1,0 +1,33 @@
+//! `STATS [section]`: every statistic of the table, or one section of it, as one JSON object on one line.
+
+use larder_protocol::{Reply, Request, Section};
+
+use super::{Class, Group, Host, Job, Keys, Run, Spec};
+use crate::error::{CommandError, shown};
+
+pub(super) static SPEC: Spec = Spec {
+    name: "stats",
+    usage: "[section]",
+    arity: -1,
+    class: Class::Read,
+    group: Group::Server,
+    keys: Keys::NONE,
+    summary: "Gives every statistic as one JSON object",
+    run: Run::Job(run),
+};
+
+fn parse(request: Request<'_>) -> Result<Option<Section>, CommandError> {
+    if request.len() > 2 {
+        return Err(CommandError::Syntax);
+    }
+    let Some(word) = request.get(0) else { return Ok(None) };
+    Section::parse(word).map(Some).ok_or_else(|| {
+        let known: Vec<_> = Section::ALL.iter().map(|section| section.name()).collect();
+        CommandError::UnknownSection { given: shown(word), known: known.join(", ") }
+    })
+}
+
+fn run<'a>(request: Request<'_>, host: &'a Host) -> Result<Job<'a>, CommandError> {
+    let section = parse(request)?;
+    Ok(Box::pin(async move { Ok(Reply::bulk(host.snapshot().await?.to_json(section))) }))
+}

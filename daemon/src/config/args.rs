@@ -1,0 +1,186 @@
+//! The command line: one option a setting, and the few that are not settings.
+//!
+//! Used by the loader. Finds out what was given and makes the help; what the values mean is not known here.
+
+use std::ffi::OsString;
+use std::sync::LazyLock;
+
+use clap::error::ErrorKind;
+use clap::{Arg, ArgAction, ArgMatches, value_parser};
+
+use super::error::ConfigError;
+use super::table::{SETTINGS, Setting};
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub(super) enum Asked {
+    /// To print this and leave.
+    Help(String),
+    /// To go on with these.
+    Options(Options),
+}
+
+/// The options that were given.
+#[derive(Debug)]
+pub(super) struct Options {
+    pub config: Option<OsString>,
+    pub print_config: bool,
+    pub check_config: bool,
+    pub version: bool,
+    matches: ArgMatches,
+}
+
+impl Options {
+    /// The value given for a setting.
+    pub(super) fn get(&self, setting: &Setting) -> Option<&OsString> {
+        self.matches.get_one(setting.name)
+    }
+}
+
+/// The options' names, which clap wants to borrow for as long as the program runs.
+static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| SETTINGS.iter().map(Setting::option).collect());
+
+const AFTER_HELP: &str = "\
+Each setting can also be given by its environment variable or in a TOML file, where its name is written with
+underscores: memory_cap = \"128MiB\". An option wins over the environment, the environment over the file.
+Sizes are bytes or have a unit: 64MiB and 1KiB count in 1024s, 64MB and 1k in 1000s.
+Durations have a unit: 200ms, 90s, 5m, 1h, 7d.
+SIGHUP reads the configuration again; SIGTERM stops the daemon; SIGUSR1 logs the statistics.";
+
+/// Reads the command line, program name first.
+///
+/// # Errors
+/// The complete message for whoever typed it.
+pub(super) fn parse(args: impl Iterator<Item = OsString>) -> Result<Asked, ConfigError> {
+    match command().try_get_matches_from(args) {
+        Ok(mut matches) => Ok(Asked::Options(Options {
+            config: matches.remove_one("config"),
+            print_config: matches.get_flag("print-config"),
+            check_config: matches.get_flag("check-config"),
+            version: matches.get_flag("version"),
+            matches,
+        })),
+        Err(error) if error.kind() == ErrorKind::DisplayHelp => Ok(Asked::Help(error.render().to_string())),
+        Err(error) => Err(ConfigError::Usage(error.render().to_string().trim_end().to_owned())),
+    }
+}
+
+fn command() -> clap::Command {
+    let flag = |name: &'static str, help: &'static str| {
+        Arg::new(name).long(name).action(ArgAction::SetTrue).help(help).help_heading("Commands")
+    };
+    let config = Arg::new("config")
+        .long("config")
+        .value_name("FILE")
+        .value_parser(value_parser!(OsString))
+        .help(
+            "File to read settings from; by default larder/larder.toml in $XDG_CONFIG_HOME, ~/.config or, for root,\n\
+             /etc, if it is there\n[LARDER_CONFIG]",
+        )
+        .help_heading("Places");
+    clap::Command::new("larderd")
+        .about("A durable cache on a Unix socket")
+        .args(SETTINGS.iter().zip(NAMES.iter()).map(|(setting, name)| option(setting, name)))
+        .arg(config)
+        .arg(flag("check-config", "Check the configuration, say what is wrong with it and leave"))
+        .arg(flag("print-config", "Print every setting with its value and where that came from, and leave"))
+        .arg(flag("version", "Print the version and leave").short('V'))
+        .disable_help_flag(true)
+        .arg(
+            Arg::new("help")
+                .short('h')
+                .long("help")
+                .action(ArgAction::Help)
+                .help("Print this and leave")
+                .help_heading("Commands"),
+        )
+        .next_line_help(true)
+        .after_help(AFTER_HELP)
+}
+
+fn option(setting: &'static Setting, name: &'static str) -> Arg {
+    Arg::new(setting.name)
+        .long(name)
+        .value_name(setting.kind.placeholder())
+        .value_parser(value_parser!(OsString))
+        .help(help(setting))
+        .help_heading(setting.group.title())
+}
+
+/// `What it is` and, on a line of its own, `[LARDER_NAME, default 64MiB, 0 to 1TiB, changes with a reload]`.
+fn help(setting: &Setting) -> String {
+    let mut facts = vec![setting.variable(), format!("default {}", setting.default.describe(&setting.kind))];
+    facts.extend(setting.kind.range());
+    if setting.live {
+        facts.push("changes with a reload".to_owned());
+    }
+    format!("{}\n[{}]", wrapped(setting.help), facts.join(", "))
+}
+
+/// The text in lines of at most 100 letters.
+fn wrapped(text: &str) -> String {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let line = lines.last_mut().expect("there is always a last line");
+        if line.len() + word.len() >= 100 {
+            lines.push(word.to_owned());
+        } else {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+    }
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse_words(words: &[&str]) -> Result<Asked, ConfigError> {
+        parse(std::iter::once("larderd").chain(words.iter().copied()).map(OsString::from))
+    }
+
+    #[test]
+    fn the_command_is_consistent() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn help_names_every_setting_three_ways() {
+        let Ok(Asked::Help(help)) = parse_words(&["--help"]) else { panic!("no help") };
+        for setting in SETTINGS {
+            assert!(
+                help.contains(&format!("--{} <{}>", setting.option(), setting.kind.placeholder())),
+                "{help}"
+            );
+            assert!(help.contains(&format!("[{}, default ", setting.variable())), "{help}");
+        }
+        for flag in ["--config <FILE>", "--check-config", "--print-config", "--version", "-h, --help"] {
+            assert!(help.contains(flag), "{flag}\n{help}");
+        }
+        assert!(help.lines().all(|line| line.len() <= 132 && !line.ends_with(' ')), "{help}");
+    }
+
+    #[test]
+    fn options_are_read_with_and_without_the_equals_sign() {
+        for words in [&["--memory-cap", "1MiB"][..], &["--memory-cap=1MiB"]] {
+            let Ok(Asked::Options(options)) = parse_words(words) else { panic!("{words:?}") };
+            let memory_cap = super::super::table::find("memory_cap").unwrap();
+            assert_eq!(options.get(memory_cap), Some(&OsString::from("1MiB")));
+        }
+    }
+
+    #[test]
+    fn misspelled_options_get_a_suggestion() {
+        let error = parse_words(&["--memroy-cap", "1MiB"]).unwrap_err().to_string();
+        assert!(error.contains("--memory-cap"), "{error}");
+        for words in
+            [&["--readers"][..], &["stray"], &["--readers", "1", "--readers", "2"], &["--memory_cap", "1"]]
+        {
+            let error = parse_words(words).unwrap_err();
+            assert!(matches!(error, ConfigError::Usage(_)), "{words:?}");
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! The daemon's settings: what there is to set, where each value came from, and how it is read, checked and shown.
+//!
+//! Used by `main` at start and at each reload; everything else is handed a [`Settings`]. One table ([`table`]) names
+//! every setting with its type, default, range and help, and `--help`, `--print-config`, the keys of the TOML file, the
+//! `LARDER_*` variables, the options and the suggestions for misspelled names all derive from it. A source earlier in
+//! this list wins: option, environment, file, default.
+//!
+//! Never reads the process's own arguments or environment (both are handed in), never changes anything on disk, and
+//! never opens the socket or the data.
+
+mod args;
+mod error;
+mod file;
+pub mod kind;
+mod load;
+mod nearest;
+mod paths;
+pub mod table;
+pub mod units;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use error::{ConfigError, Origin, Problem};
+pub use load::{Command, Config, load};
+pub use paths::Environment;
+
+use larder_protocol::{FrameLimits, limits};
+use table::SETTINGS;
+
+/// Every setting's value. The fields are in the order of the table, where each has its meaning, unit and range.
+#[expect(missing_docs, reason = "the table's help says what each is; a second wording would drift from it")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    pub socket: PathBuf,
+    pub socket_mode: u32,
+    pub data: PathBuf,
+    pub durability: Durability,
+    pub sync_interval: Duration,
+    pub flush_interval: Duration,
+    pub journal_limit_bytes: u64,
+    pub memory_cap_bytes: u64,
+    pub buffer_cap_bytes: u64,
+    pub merge_interval: Duration,
+    pub merge_bytes: u64,
+    pub readers: usize,
+    pub default_ttl: Option<Duration>,
+    pub cleanup_interval: Duration,
+    pub cleanup_slice_rows: usize,
+    pub max_connections: usize,
+    pub max_line_bytes: usize,
+    pub max_args: usize,
+    pub max_key_bytes: usize,
+    pub max_value_bytes: usize,
+    pub output_limit_bytes: usize,
+    pub output_stall: Duration,
+    pub half_request_timeout: Duration,
+    pub buffer_budget_bytes: usize,
+    pub log_level: Level,
+}
+
+/// When a write is answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// After the operating system has it: survives the death of the daemon.
+    #[default]
+    Commit,
+    /// After the disk has it: survives the death of the machine.
+    Fsync,
+    /// At once; the journal follows within the flush interval.
+    Memory,
+}
+
+impl Durability {
+    /// All of them, in the order the help lists them.
+    pub const ALL: &[Self] = &[Self::Commit, Self::Fsync, Self::Memory];
+
+    /// The word that sets it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Commit => "commit",
+            Self::Fsync => "fsync",
+            Self::Memory => "memory",
+        }
+    }
+}
+
+/// The least important kind of event that is still logged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Level {
+    /// What the daemon could not do.
+    Error,
+    /// What an administrator should look at.
+    Warn,
+    /// Start, stop, reload and other rare events.
+    #[default]
+    Info,
+    /// Enough to follow one connection.
+    Debug,
+}
+
+impl Level {
+    /// All of them, in the order the help lists them.
+    pub const ALL: &[Self] = &[Self::Error, Self::Warn, Self::Info, Self::Debug];
+
+    /// The word that sets it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+        }
+    }
+}
+
+/// The table's defaults. The two paths are empty, because their defaults depend on the user: enough for a unit test,
+/// which names its own, and never what [`load`] returns.
+impl Default for Settings {
+    fn default() -> Self {
+        let mut settings = Self {
+            socket: PathBuf::new(),
+            socket_mode: 0,
+            data: PathBuf::new(),
+            durability: Durability::default(),
+            sync_interval: Duration::ZERO,
+            flush_interval: Duration::ZERO,
+            journal_limit_bytes: 0,
+            memory_cap_bytes: 0,
+            buffer_cap_bytes: 0,
+            merge_interval: Duration::ZERO,
+            merge_bytes: 0,
+            readers: 0,
+            default_ttl: None,
+            cleanup_interval: Duration::ZERO,
+            cleanup_slice_rows: 0,
+            max_connections: 0,
+            max_line_bytes: 0,
+            max_args: 0,
+            max_key_bytes: 0,
+            max_value_bytes: 0,
+            output_limit_bytes: 0,
+            output_stall: Duration::ZERO,
+            half_request_timeout: Duration::ZERO,
+            buffer_budget_bytes: 0,
+            log_level: Level::default(),
+        };
+        for setting in SETTINGS {
+            if let Some(text) = setting.default.fixed(&setting.kind) {
+                setting
+                    .kind
+                    .read(&mut settings, text.as_ref())
+                    .expect("the table's tests read every default");
+            }
+        }
+        settings
+    }
+}
+
+/// What a reload did with the settings that differ.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reloaded {
+    /// Names of the settings that now have their new value.
+    pub changed: Vec<&'static str>,
+    /// Names of the settings whose new value waits for a restart.
+    pub need_restart: Vec<&'static str>,
+}
+
+impl Settings {
+    /// What the request parser enforces.
+    #[must_use]
+    pub fn frame_limits(&self) -> FrameLimits {
+        let room_beside_value = limits::REQUEST_BYTES - limits::VALUE_BYTES;
+        FrameLimits {
+            line_bytes: self.max_line_bytes,
+            line_args: limits::LINE_ARGS,
+            args: self.max_args,
+            value_bytes: self.max_value_bytes,
+            request_bytes: self.max_value_bytes.saturating_add(room_beside_value),
+        }
+    }
+
+    /// The value of the setting called `name`, as a person would write it.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<String> {
+        table::find(name).map(|setting| setting.kind.show(self))
+    }
+
+    /// Takes over from `fresh` what may change while the daemon runs, and says which settings differ.
+    pub fn reload(&mut self, fresh: &Self) -> Reloaded {
+        let mut reloaded = Reloaded::default();
+        for setting in SETTINGS {
+            let value = setting.kind.show(fresh);
+            if value == setting.kind.show(self) {
+                continue;
+            }
+            // A printed value reads back; were one not to, the setting would keep its value and be named as such.
+            if setting.live && setting.kind.read(self, value.as_ref()).is_ok() {
+                reloaded.changed.push(setting.name);
+            } else {
+                reloaded.need_restart.push(setting.name);
+            }
+        }
+        reloaded
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_the_documented_ones() {
+        let settings = Settings::default();
+        assert_eq!(settings.socket_mode, 0o600);
+        assert_eq!(settings.durability, Durability::Commit);
+        assert_eq!(settings.memory_cap_bytes, 64 << 20);
+        assert_eq!(settings.buffer_cap_bytes, 256 << 20);
+        assert_eq!(settings.sync_interval, Duration::from_secs(1));
+        assert_eq!(settings.default_ttl, None);
+        assert_eq!(settings.readers, 4);
+        assert_eq!(settings.max_value_bytes, larder_protocol::limits::VALUE_BYTES);
+        assert_eq!(settings.output_stall.as_secs(), larder_protocol::limits::OUTPUT_STALL_SECS);
+        assert_eq!(settings.log_level, Level::Info);
+    }
+
+    #[test]
+    fn a_reload_takes_what_may_change_and_names_the_rest() {
+        let mut running = Settings::default();
+        let fresh = Settings { log_level: Level::Debug, readers: 8, ..Settings::default() };
+        let reloaded = running.reload(&fresh);
+        assert_eq!(reloaded.changed, ["log_level"]);
+        assert_eq!(reloaded.need_restart, ["readers"]);
+        assert_eq!((running.log_level, running.readers), (Level::Debug, 4));
+        assert_eq!(running.reload(&running.clone()), Reloaded::default());
+    }
+
+    #[test]
+    fn get_shows_values_by_name() {
+        let settings = Settings::default();
+        assert_eq!(settings.get("memory_cap").as_deref(), Some("64MiB"));
+        assert_eq!(settings.get("default_ttl").as_deref(), Some("0"));
+        assert_eq!(settings.get("no_such_setting"), None);
+    }
+}

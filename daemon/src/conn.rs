@@ -1,0 +1,409 @@
+//! A connection: bytes in, requests run in order, answers out in the same order.
+//!
+//! Knows frames and the order of answers, never keys. Nothing is sent before the commit it depends on: answers are first
+//! encoded into the output, and where a commit fails those that depended on it are replaced by the error.
+//!
+//! ```text
+//!            +--> parse --> run, run, run ... --> settle (wait for the turn's commit) --> send --+
+//!  receive --+       (a missing row: load, run again)  (a job: settle, send, await)              +--> receive
+//! ```
+
+use std::ops::Range;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Buf as _;
+use larder_protocol::{Dialect, FrameError, Parser, Progress, Reply, Request, Requests, Stat, Wire, encode};
+use tokio::io::AsyncRead as _;
+use tokio::net::UnixStream;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
+
+use crate::buffers::{Buffers, Share};
+use crate::cache::{Stop, Turn, View};
+use crate::cmd::{self, Client, Host, Protocol, Run, Spec};
+use crate::entry::Key;
+use crate::error::CommandError;
+
+/// Requests run before others get their turn.
+const REQUESTS_A_ROUND: usize = 1_024;
+
+/// How many requests behind one that waits for a row are looked at for rows to load along with it.
+const LOAD_AHEAD: usize = 256;
+
+/// Why a connection ends.
+#[derive(Debug)]
+enum End {
+    /// The client closed it, asked for it, or broke the protocol; or the daemon is stopping.
+    Closed,
+    /// The client does not take its answers, or does not finish its request: which of them.
+    Stalled(&'static str),
+}
+
+/// Answers the requests of one client until it goes away or `stop` is cancelled.
+pub async fn serve(
+    stream: UnixStream,
+    host: Rc<Host>,
+    client: Client,
+    buffers: Rc<Buffers>,
+    stop: CancellationToken,
+) {
+    let limits = host.settings.frame_limits();
+    let mut connection = Connection {
+        stream,
+        client,
+        input: buffers.share(),
+        output: buffers.share(),
+        parser: Parser::new(limits),
+        requests: Requests::default(),
+        missing: Vec::new(),
+        unsettled: Vec::new(),
+        turn: None,
+        host,
+    };
+    let cancelled = std::pin::pin!(stop.cancelled());
+    let Err(end) = connection.converse(cancelled).await;
+    if let End::Stalled(what) = end {
+        tracing::debug!("connection {} closed: {what} for too long", connection.client.id);
+    }
+}
+
+struct Connection {
+    stream: UnixStream,
+    host: Rc<Host>,
+    client: Client,
+    input: Share,
+    output: Share,
+    parser: Parser,
+    requests: Requests,
+    /// Keys whose rows a command needs and did not find.
+    missing: Vec<Key>,
+    /// Answers in the output that depend on the commit of `turn`.
+    unsettled: Vec<(Range<usize>, Wire)>,
+    turn: Option<Rc<Turn>>,
+}
+
+/// Why running requests one after the other was interrupted.
+enum Pause {
+    /// All have been answered.
+    Done,
+    /// The next one waits for rows.
+    Missing,
+    /// The next one writes, and there is no room for writes.
+    NoRoom,
+    /// The next one does not run on the cache alone.
+    Other(usize, &'static Spec),
+    /// The output must be sent first.
+    OutputFull,
+}
+
+/// There is no way a conversation ends but this.
+enum Never {}
+
+impl Connection {
+    async fn converse(
+        &mut self,
+        mut cancelled: Pin<&mut WaitForCancellationFuture<'_>>,
+    ) -> Result<Never, End> {
+        loop {
+            self.receive(cancelled.as_mut()).await?;
+            loop {
+                let progress = self.parser.parse(self.input.bytes(), &mut self.requests, REQUESTS_A_ROUND);
+                self.run_all().await?;
+                let consumed = self.requests.consumed_to();
+                self.input.bytes_mut().advance(consumed);
+                self.parser.consumed(consumed);
+                self.requests.clear();
+                match progress {
+                    Progress::Full => tokio::task::yield_now().await,
+                    Progress::NeedMore { want } => {
+                        self.send().await?;
+                        self.make_room(want).await?;
+                        break;
+                    }
+                    Progress::Broken(error) => return self.refuse(&error).await,
+                }
+            }
+        }
+    }
+
+    /// Waits for more input. Idle connections hold no buffers while they wait.
+    async fn receive(&mut self, mut cancelled: Pin<&mut WaitForCancellationFuture<'_>>) -> Result<(), End> {
+        let mid_request = self.parser.mid_request();
+        let (stream, input) = (&mut self.stream, &mut self.input);
+        let mut read = std::pin::pin!(async {
+            if !mid_request {
+                stream.readable().await?;
+            }
+            let buffer = input.ready();
+            std::future::poll_fn(|context| {
+                // `poll_read` by way of the buffer's spare room: one system call, and none to find out that no more is there.
+                tokio_util::io::poll_read_buf(Pin::new(&mut *stream), context, buffer)
+            })
+            .await
+        });
+        let mut received = std::pin::pin!(std::future::poll_fn(|context| {
+            if cancelled.as_mut().poll(context).is_ready() {
+                return Poll::Ready(Ok(0));
+            }
+            read.as_mut().poll(context)
+        }));
+        let received: std::io::Result<usize> = if mid_request {
+            let patience = self.host.settings.half_request_timeout;
+            match tokio::time::timeout(patience, received.as_mut()).await {
+                Ok(received) => received,
+                Err(_) => return Err(End::Stalled("half a request")),
+            }
+        } else {
+            received.await
+        };
+        match received {
+            Ok(0) | Err(_) => Err(End::Closed),
+            Ok(bytes) => {
+                self.host.cache.count(Stat::InputBytes, bytes as u64);
+                Ok(())
+            }
+        }
+    }
+
+    /// Runs every parsed request.
+    async fn run_all(&mut self) -> Result<(), End> {
+        let host = Rc::clone(&self.host);
+        let mut next = 0;
+        // Rows stay available until the requests they were loaded for have run.
+        let mut loaded = None;
+        while next < self.requests.len() {
+            match self.run_steps(&mut next) {
+                Pause::Done => {}
+                Pause::Missing => {
+                    self.settle().await;
+                    let missing = std::mem::take(&mut self.missing);
+                    loaded = Some(host.cache.load(missing).await);
+                    continue;
+                }
+                Pause::NoRoom => {
+                    self.send().await?;
+                    if let Err(error) = host.cache.room().await {
+                        host.cache.count(Stat::WriteErrors, 1);
+                        self.answer_error(next, &error);
+                        next += 1;
+                    }
+                }
+                Pause::Other(index, spec) => {
+                    self.run_other(next, index, spec).await?;
+                    next += 1;
+                }
+                Pause::OutputFull => self.send().await?,
+            }
+            drop(loaded.take());
+        }
+        Ok(())
+    }
+
+    /// Runs requests from `next` on for as long as they need nothing but the cache as it is.
+    fn run_steps(&mut self, next: &mut usize) -> Pause {
+        let Self { host, client, input, output, requests, missing, unsettled, turn, .. } = self;
+        let (key_bytes_max, output_max) = (host.settings.max_key_bytes, host.settings.output_limit_bytes);
+        let has_room = host.cache.has_room();
+        let output = output.ready();
+        let pause = host.cache.run(missing, |view| {
+            while *next < requests.len() {
+                if output.len() >= output_max {
+                    return Pause::OutputFull;
+                }
+                let request = requests.get(*next, input.bytes());
+                let done = match cmd::resolve(request, key_bytes_max) {
+                    Err(error) => Err(Stop::Error(error)),
+                    Ok((index, spec)) => {
+                        let Run::Step(run) = spec.run else { return Pause::Other(index, spec) };
+                        if spec.class == cmd::Class::Write && !has_room {
+                            return Pause::NoRoom;
+                        }
+                        view.begin_command();
+                        let done = run(request, view);
+                        if matches!(done, Err(Stop::Missing)) {
+                            look_ahead(requests, input.bytes(), *next + 1, view);
+                            return Pause::Missing;
+                        }
+                        view.counters().called(index);
+                        done
+                    }
+                };
+                let from = output.len();
+                let wire = wire_of(request, client);
+                match done {
+                    Ok(reply) => encode(&reply, wire, output),
+                    Err(Stop::Error(error)) => {
+                        view.counters().bump(Stat::CommandErrors);
+                        encode(&Reply::error(error.to_string()), wire, output);
+                    }
+                    Err(Stop::Missing) => unreachable!("handled above"),
+                }
+                if view.depends_on_commit() {
+                    unsettled.push((from..output.len(), wire));
+                }
+                *next += 1;
+            }
+            Pause::Done
+        });
+        if !unsettled.is_empty() {
+            *turn = host.cache.turn();
+        }
+        pause
+    }
+
+    /// Runs a request that concerns the connection, or takes a while.
+    async fn run_other(&mut self, at: usize, index: usize, spec: &'static Spec) -> Result<(), End> {
+        let host = Rc::clone(&self.host);
+        host.cache.called(index);
+        let done = match spec.run {
+            Run::Local(run) => {
+                let request = self.requests.get(at, self.input.bytes());
+                run(request, &mut self.client, &host)
+            }
+            Run::Job(start) => {
+                // What was answered before goes out first: the job may take a while.
+                self.send().await?;
+                match start(self.requests.get(at, self.input.bytes()), &host) {
+                    Ok(job) => job.await,
+                    Err(error) => Err(error),
+                }
+            }
+            Run::Step(_) => unreachable!("steps are run together"),
+        };
+        match done {
+            Ok(reply) => {
+                let wire = wire_of(self.requests.get(at, self.input.bytes()), &self.client);
+                encode(&reply, wire, self.output.ready());
+            }
+            Err(error) => self.answer_error(at, &error),
+        }
+        if self.client.quit {
+            self.send().await?;
+            return Err(End::Closed);
+        }
+        Ok(())
+    }
+
+    fn answer_error(&mut self, at: usize, error: &CommandError) {
+        self.host.cache.count(Stat::CommandErrors, 1);
+        let wire = wire_of(self.requests.get(at, self.input.bytes()), &self.client);
+        encode(&Reply::error(error.to_string()), wire, self.output.ready());
+    }
+
+    /// Waits for the commit that answers in the output depend on.
+    async fn settle(&mut self) {
+        if let Some(turn) = self.turn.take()
+            && let Err(error) = turn.committed().await
+        {
+            self.replace_unsettled(&error);
+        }
+        self.unsettled.clear();
+    }
+
+    /// The commit failed: what depended on it is answered with the error, everything else as it stands.
+    fn replace_unsettled(&mut self, error: &CommandError) {
+        let answered = std::mem::take(self.output.bytes_mut());
+        let output = self.output.bytes_mut();
+        let reply = Reply::error(error.to_string());
+        let mut copied_to = 0;
+        for (range, wire) in &self.unsettled {
+            output.extend_from_slice(&answered[copied_to..range.start]);
+            encode(&reply, *wire, output);
+            copied_to = range.end;
+        }
+        output.extend_from_slice(&answered[copied_to..]);
+    }
+
+    /// Sends the whole output once it may be sent.
+    async fn send(&mut self) -> Result<(), End> {
+        self.settle().await;
+        let bytes = self.output.bytes().len();
+        while !self.output.bytes().is_empty() {
+            match self.stream.try_write(self.output.bytes()) {
+                Ok(written) => self.output.bytes_mut().advance(written),
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                    let patience = self.host.settings.output_stall;
+                    match tokio::time::timeout(patience, self.stream.writable()).await {
+                        Ok(Ok(())) => {}
+                        Ok(Err(_)) => return Err(End::Closed),
+                        Err(_) => return Err(End::Stalled("answers that are not read")),
+                    }
+                }
+                Err(_) => return Err(End::Closed),
+            }
+        }
+        self.host.cache.count(Stat::OutputBytes, bytes as u64);
+        self.output.give_back();
+        Ok(())
+    }
+
+    /// Makes room for what is still to come of a request, as far as that is known.
+    async fn make_room(&mut self, want: usize) -> Result<(), End> {
+        if self.input.bytes().is_empty() {
+            self.input.give_back();
+            return Ok(());
+        }
+        let patience = self.host.settings.half_request_timeout;
+        if self.input.grow(want, patience).await {
+            return Ok(());
+        }
+        let error = CommandError::NoBuffers { limit_bytes: self.host.settings.buffer_budget_bytes };
+        encode(&Reply::error(error.to_string()), Wire::Resp2, self.output.ready());
+        self.send().await?;
+        Err(End::Closed)
+    }
+
+    /// Answers a broken frame and ends the connection. Whoever does not speak to us at all gets no answer.
+    async fn refuse(&mut self, error: &FrameError) -> Result<Never, End> {
+        self.host.cache.count(Stat::ProtocolErrors, 1);
+        if !error.is_silent() {
+            encode(&Reply::error(format!("ERR {error}")), Wire::Resp2, self.output.ready());
+        }
+        self.send().await?;
+        linger(&mut self.stream).await;
+        Err(End::Closed)
+    }
+}
+
+/// Notes the rows that requests behind a waiting one need, so that one trip to the disk serves them all.
+fn look_ahead(requests: &Requests, input: &[u8], from: usize, view: &mut View<'_>) {
+    for i in from..requests.len().min(from + LOAD_AHEAD) {
+        let request = requests.get(i, input);
+        if let Some((_, spec)) = cmd::find(request.name())
+            && !spec.keys.overwritten
+        {
+            // Whether they are missing is noted; nothing else is done with the answer.
+            let _ = view.need(spec.keys.of(request));
+        }
+    }
+}
+
+fn wire_of(request: Request<'_>, client: &Client) -> Wire {
+    match (request.dialect(), client.protocol) {
+        (Dialect::Line, _) => Wire::Line,
+        (Dialect::Resp, Protocol::Resp2) => Wire::Resp2,
+        (Dialect::Resp, Protocol::Resp3) => Wire::Resp3,
+    }
+}
+
+/// Reads and throws away what the client still sends, for a moment: closing with unread input would make the system
+/// discard the answer on its way.
+async fn linger(stream: &mut UnixStream) {
+    const LINGER: Duration = Duration::from_millis(200);
+    const LINGER_BYTES_MAX: usize = 1 << 20;
+    let mut scratch = [0; 4_096];
+    let mut rest = LINGER_BYTES_MAX;
+    let drained = async {
+        while rest > 0 {
+            let mut buffer = tokio::io::ReadBuf::new(&mut scratch);
+            let read = std::future::poll_fn(|context| Pin::new(&mut *stream).poll_read(context, &mut buffer));
+            if read.await.is_err() || buffer.filled().is_empty() {
+                return;
+            }
+            rest = rest.saturating_sub(buffer.filled().len());
+        }
+    };
+    let _ = tokio::time::timeout(LINGER, drained).await;
+}

@@ -1,0 +1,126 @@
+//! Lock files: they decide which daemon owns a place, and end with the process however it dies.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
+
+use super::EndpointError;
+use super::directory::{check_owner, prepare_directory};
+
+/// Holds the data directory for this process until it is dropped.
+#[derive(Debug)]
+#[must_use = "the directory is free again as soon as this is dropped"]
+pub struct DataLock {
+    _file: File,
+}
+
+/// Prepares the data directory as [`prepare_directory`] does and takes it for this process, by locking `larder.lock` in
+/// it.
+///
+/// # Errors
+/// [`EndpointError::Taken`] with the owner's pid when another daemon has it; what [`prepare_directory`] finds.
+pub fn lock_data(directory: &Path) -> Result<DataLock, EndpointError> {
+    prepare_directory(directory)?;
+    let file = take(&directory.join("larder.lock"), directory, "data")?;
+    Ok(DataLock { _file: file })
+}
+
+/// Takes the lock that goes with a socket: its path and `.lock`.
+pub(super) fn lock_socket(socket: &Path) -> Result<File, EndpointError> {
+    let mut name = socket.as_os_str().to_owned();
+    name.push(".lock");
+    take(&PathBuf::from(name), socket, "socket")
+}
+
+/// Locks the file at `path` and writes our pid into it, for the message a second daemon prints.
+///
+/// The file stays when the lock is released: were it removed, a daemon that had opened it just before would hold a lock
+/// on a file nobody else can find.
+fn take(path: &Path, place: &Path, option: &'static str) -> Result<File, EndpointError> {
+    // Not through a link: it could lead to a file that is ours but not to be overwritten.
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
+        .open(path)
+        .map_err(EndpointError::system("open lock file", path))?;
+    let metadata = file.metadata().map_err(EndpointError::system("look at lock file", path))?;
+    check_owner(path, &metadata)?;
+    if !metadata.is_file() {
+        let source = io::Error::other("not a regular file");
+        return Err(EndpointError::system("use lock file", path)(source));
+    }
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let (place, lock) = (place.to_path_buf(), path.to_path_buf());
+            return Err(EndpointError::Taken { place, lock, pid: read_pid(&mut file), option });
+        }
+        Err(TryLockError::Error(source)) => return Err(EndpointError::system("lock", path)(source)),
+    }
+    write_pid(&mut file).map_err(EndpointError::system("write lock file", path))?;
+    Ok(file)
+}
+
+fn write_pid(file: &mut File) -> io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()?;
+    writeln!(file, "{}", std::process::id())
+}
+
+/// The pid in a lock file, unless its owner is just about to write it.
+fn read_pid(file: &mut File) -> Option<u32> {
+    let mut text = String::new();
+    file.take(32).read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::super::private_tempdir;
+    use super::*;
+
+    #[test]
+    fn the_second_is_told_who_the_first_is() {
+        let base = private_tempdir();
+        let data = base.path().join("data");
+        let lock = lock_data(&data).unwrap();
+        let error = lock_data(&data).unwrap_err().to_string();
+        let us = std::process::id();
+        assert!(
+            error.contains(&format!("another larderd (process {us}) is using {}", data.display())),
+            "{error}"
+        );
+        assert!(error.contains("larder.lock") && error.contains("--data"), "{error}");
+        drop(lock);
+        drop(lock_data(&data).unwrap());
+    }
+
+    #[test]
+    fn a_lock_left_behind_is_taken_and_renamed_to_us() {
+        let base = private_tempdir();
+        let path = base.path().join("larder.lock");
+        fs::write(&path, "4194304999 and more\n").unwrap();
+        let _lock = lock_data(base.path()).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), format!("{}\n", std::process::id()));
+    }
+
+    #[test]
+    fn a_link_in_the_locks_place_is_not_followed() {
+        let base = private_tempdir();
+        let precious = base.path().join("precious");
+        fs::write(&precious, "precious").unwrap();
+        symlink(&precious, base.path().join("larder.lock")).unwrap();
+        assert!(matches!(lock_data(base.path()), Err(EndpointError::System { .. })));
+        assert_eq!(fs::read_to_string(&precious).unwrap(), "precious");
+    }
+}

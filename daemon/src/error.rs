@@ -1,0 +1,191 @@
+//! Every error a client can be answered with, and the only place that knows the codes on the wire.
+//!
+//! Where Redis has words for a case, they are Redis 7's to the letter: client libraries match on them. Where the case is
+//! larder's own, the text says what was wrong, with what, and what to do.
+
+use std::fmt::Write as _;
+
+/// An error reply. Its text is the reply without the leading `-`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CommandError {
+    /// No such command.
+    #[error("ERR unknown command '{name}', with args beginning with: {args}")]
+    UnknownCommand {
+        /// As the client wrote it, shortened.
+        name: String,
+        /// The first arguments, each in quotes and followed by a blank.
+        args: String,
+    },
+    /// No such subcommand.
+    #[error("ERR unknown subcommand '{subcommand}'. Try {command} HELP.")]
+    UnknownSubcommand {
+        /// The command, in upper case.
+        command: &'static str,
+        /// As the client wrote it, shortened.
+        subcommand: String,
+    },
+    /// Too few or too many arguments.
+    #[error("ERR wrong number of arguments for '{0}' command")]
+    Arity(&'static str),
+    /// An option that does not exist, or two that exclude each other.
+    #[error("ERR syntax error")]
+    Syntax,
+    /// Not an integer, or one that does not fit 64 bits.
+    #[error("ERR value is not an integer or out of range")]
+    NotAnInteger,
+    /// The result of an increment does not fit 64 bits.
+    #[error("ERR increment or decrement would overflow")]
+    Overflow,
+    /// The decrement has no positive counterpart.
+    #[error("ERR decrement would overflow")]
+    DecrementOverflow,
+    /// A TTL of zero or less, or a deadline beyond reach.
+    #[error("ERR invalid expire time in '{0}' command")]
+    InvalidExpireTime(&'static str),
+    /// EXPIRE's condition options exclude each other.
+    #[error("ERR {0}")]
+    IncompatibleOptions(&'static str),
+    /// An option EXPIRE does not have.
+    #[error("ERR Unsupported option {0}")]
+    UnsupportedOption(String),
+    /// HELLO with a version that is not a number.
+    #[error("ERR Protocol version is not an integer or out of range")]
+    ProtocolVersionNotAnInteger,
+    /// HELLO with a version that does not exist.
+    #[error("NOPROTO unsupported protocol version")]
+    NoProto,
+    /// There is one database, 0.
+    #[error("ERR DB index is out of range")]
+    NoSuchDatabase,
+    /// A password was offered and none is set.
+    #[error(
+        "ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?"
+    )]
+    NoPasswordSet,
+    /// A user or password that does not exist.
+    #[error("WRONGPASS invalid username-password pair or user is disabled.")]
+    WrongPassword,
+    /// A client name with blanks or control characters.
+    #[error("ERR Client names cannot contain spaces, newlines or special characters.")]
+    BadClientName,
+    /// CLIENT SETINFO with an attribute that does not exist.
+    #[error("ERR Unrecognized option '{0}'")]
+    UnrecognizedOption(String),
+    /// CLIENT SETINFO with a value that has blanks or control characters.
+    #[error("ERR {0} cannot contain spaces, newlines or special characters.")]
+    BadClientInfo(String),
+    /// An option HELLO does not have, or one that lacks its arguments.
+    #[error("ERR Syntax error in HELLO option '{0}'")]
+    HelloOption(String),
+    /// COMMAND GETKEYS about something that has no keys.
+    #[error("ERR {0}")]
+    GetKeys(&'static str),
+    /// No more connections are taken.
+    #[error("ERR max number of clients reached ({limit}, max_connections)")]
+    TooManyClients {
+        /// The limit.
+        limit: usize,
+    },
+    /// The request does not fit what all connections may buffer together.
+    #[error(
+        "ERR no room to receive the request: buffer_budget ({limit_bytes} bytes) is used up by other clients' requests; try again later"
+    )]
+    NoBuffers {
+        /// The limit.
+        limit_bytes: usize,
+    },
+    /// A pattern over the limit.
+    #[error("ERR pattern of {bytes} bytes is longer than the limit of {limit}")]
+    PatternTooLong {
+        /// Its length.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// A key over the limit.
+    #[error("ERR key of {bytes} bytes is longer than max_key_bytes ({limit})")]
+    KeyTooLong {
+        /// Its length.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// A section of STATS or INFO that does not exist.
+    #[error("ERR unknown section '{given}', try one of: {known}")]
+    UnknownSection {
+        /// As the client wrote it, shortened.
+        given: String,
+        /// Those there are.
+        known: String,
+    },
+    /// HELP for a command that does not exist.
+    #[error("ERR no help for '{0}': there is no such command; HELP lists them all")]
+    NoHelp(String),
+    /// The disk has no room for the write; nothing was changed.
+    #[error("FULL the write was not stored: {0}; reads go on, free some room on the disk and try again")]
+    Full(String),
+    /// The write buffer has been full for too long; nothing was changed.
+    #[error(
+        "BUSY the write was not stored: the write buffer ({limit_bytes} bytes, buffer_cap) has been full for {waited_s} s; the disk is slower than the writes, try again later"
+    )]
+    Busy {
+        /// The buffer's cap.
+        limit_bytes: u64,
+        /// How long the command has waited.
+        waited_s: u64,
+    },
+    /// A commit failed in a way that may have stored it; the daemon is about to end.
+    #[error("IOERR the outcome of the write is unknown: {0}; read the key again once larderd is back")]
+    OutcomeUnknown(String),
+    /// The main file could not be read.
+    #[error("IOERR the entry cannot be read: {0}; check the disk and the daemon's log")]
+    Unreadable(String),
+    /// The daemon is about to end.
+    #[error("SHUTDOWN larderd is stopping; connect again in a moment")]
+    Stopping,
+}
+
+impl CommandError {
+    /// The error for an unknown command, worded as Redis words it: name and arguments up to 128 bytes each.
+    pub fn unknown_command<'a>(name: &[u8], args: impl Iterator<Item = &'a [u8]>) -> Self {
+        let mut shown = String::new();
+        for arg in args {
+            if shown.len() >= SHOWN_BYTES {
+                break;
+            }
+            let rest = SHOWN_BYTES - shown.len();
+            let _ = write!(shown, "'{}' ", lossy(arg, rest));
+        }
+        Self::UnknownCommand { name: lossy(name, SHOWN_BYTES), args: shown }
+    }
+}
+
+/// How much of what a client sent is shown back to it.
+const SHOWN_BYTES: usize = 128;
+
+/// What a client wrote, as text for an error message: at most 128 bytes of it.
+#[must_use]
+pub fn shown(bytes: &[u8]) -> String {
+    lossy(bytes, SHOWN_BYTES)
+}
+
+fn lossy(bytes: &[u8], max: usize) -> String {
+    String::from_utf8_lossy(&bytes[..bytes.len().min(max)]).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_command_is_worded_as_redis_words_it() {
+        let args: [&[u8]; 2] = [b"a", b"b c"];
+        assert_eq!(
+            CommandError::unknown_command(b"NOPE", args.into_iter()).to_string(),
+            "ERR unknown command 'NOPE', with args beginning with: 'a' 'b c' "
+        );
+        let long = vec![b'x'; 1_000];
+        let error = CommandError::unknown_command(&long, [&long[..]; 50].into_iter()).to_string();
+        assert!(error.len() < 400, "{}", error.len());
+    }
+}

@@ -1,0 +1,32 @@
+//! larderd, the daemon of larder: a durable cache on a Unix socket.
+//!
+//! ```text
+//!                         one thread: the event loop                                other threads
+//!  ┌───────────┐   ┌─────────────────────────────────────────────────┐
+//!  │ clients   │   │ conn ── cmd ──> cache ── pending ── commit ─────┼──> journal-N.db  <── syncer: fdatasync, 1/s
+//!  │ (socket)  │<─>│  ^               │         │(visible)           │
+//!  └───────────┘   │  └── answers     │    write buffer ─── seal ────┼──> keeper: merge ──> larder.db
+//!                  │                  │                              │      │ sweep, checkpoint     ^
+//!                  │                  ├──> memory tier <── refresh ──┼──────┘                       │
+//!                  │                  └──> loads ────────────────────┼──> blocking threads: r2d2 pool, read only
+//!                  └─────────────────────────────────────────────────┘
+//! ```
+//! `ARCHITECTURE.md` has the map and the invariants.
+
+mod buffer;
+mod buffers;
+mod cache;
+mod clock;
+mod cmd;
+pub mod config;
+mod conn;
+pub mod endpoint;
+mod entry;
+mod error;
+mod glob;
+pub mod limits_fd;
+pub mod logging;
+pub mod server;
+pub mod signals;
+mod stats;
+mod store;

@@ -1,0 +1,59 @@
+//! The larderd program: reads the settings, takes the socket and the data directory, and serves until told to stop.
+
+use std::process::ExitCode;
+
+use larderd::config::{self, Command, Environment, Settings};
+use larderd::server::{self, Start};
+use larderd::{endpoint, limits_fd, logging, signals};
+
+fn main() -> ExitCode {
+    let environment = Environment::of_process();
+    let config = match config::load(std::env::args_os(), &environment, server::version()) {
+        Ok(Command::Run(config)) => config,
+        Ok(Command::Print(text)) => {
+            print!("{text}");
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            eprintln!("larderd: {error}");
+            return ExitCode::from(error.exit_status());
+        }
+    };
+    let journal = std::env::var_os("JOURNAL_STREAM");
+    let _log = logging::init(config.settings.log_level, logging::Style::detect(journal.as_deref()));
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    match start(config.settings) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(settings: Settings) -> Result<(), Box<dyn std::error::Error>> {
+    // Whatever is created, the data files foremost, is for this user alone; the socket gets its own mode.
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+    // Early, so that a signal during the start is not lost.
+    let signals = signals::listen()?;
+    match limits_fd::raise(settings.max_connections) {
+        Ok(files) => files.warning().into_iter().for_each(|warning| tracing::warn!("{warning}")),
+        // Fewer files mean fewer connections, nothing worse.
+        Err(error) => tracing::warn!("cannot raise the limit on open files: {error}"),
+    }
+    let _data = endpoint::lock_data(&settings.data)?;
+    let (listener, _socket) = endpoint::listen(&settings.socket, settings.socket_mode)?;
+    server::run(Start { settings, listener, signals, ready })?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Says where to reach the daemon and what to try first.
+fn ready(settings: &Settings) {
+    let socket = settings.socket.display();
+    tracing::info!("larderd {} serving {socket}, data in {}", server::version(), settings.data.display());
+    println!("larderd is ready on {socket}");
+    println!("try:  printf 'SET hello world\\nGET hello\\nSTATS\\nQUIT\\n' | nc -U {socket}");
+}

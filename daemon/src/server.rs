@@ -1,0 +1,221 @@
+//! The daemon's life: start, accept connections, stop. Wires the parts together and owns the event loop.
+//!
+//! Stopping: no more connections are accepted, those there are get the answers to what they have sent, what is committed
+//! is merged as far as time allows, and the files are closed.
+
+use std::rc::Rc;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use larder_protocol::{Reply, Stat, Wire, encode};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::mpsc;
+use tokio::task::LocalSet;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::buffers::Buffers;
+use crate::cache::Cache;
+use crate::clock::Clock;
+use crate::cmd::{Client, Host, REGISTRY};
+use crate::config::Settings;
+use crate::conn;
+use crate::error::CommandError;
+use crate::signals::Signal;
+use crate::store::{self, StoreError};
+
+/// How long connections may take to finish once the daemon is stopping.
+const DRAIN: Duration = Duration::from_millis(1_500);
+
+/// Pause after the system refused a connection for want of file descriptors or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Threads that may block: one for every reader connection, and some for freeing memory and stopping.
+const EXTRA_BLOCKING_THREADS: usize = 2;
+
+/// What the daemon is started with.
+#[derive(Debug)]
+pub struct Start {
+    /// The settings in force.
+    pub settings: Settings,
+    /// The listening socket, non-blocking.
+    pub listener: std::os::unix::net::UnixListener,
+    /// What the process is told from outside.
+    pub signals: mpsc::Receiver<Signal>,
+    /// Called once connections are served.
+    pub ready: fn(&Settings),
+}
+
+/// Why the daemon ended other than by being told to.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The files could not be opened, or failed later.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The event loop could not be started.
+    #[error("cannot start the event loop: {0}")]
+    Runtime(#[source] std::io::Error),
+    /// A part that everything depends on panicked.
+    #[error("a background task ended unexpectedly; see the log above")]
+    Background,
+}
+
+/// Serves until told to stop. Blocks.
+///
+/// # Errors
+/// Where it cannot start, or cannot go on.
+pub fn run(start: Start) -> Result<(), ServeError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .max_blocking_threads(start.settings.readers + EXTRA_BLOCKING_THREADS)
+        .build()
+        .map_err(ServeError::Runtime)?;
+    LocalSet::new().block_on(&runtime, serve(start))
+}
+
+async fn serve(start: Start) -> Result<(), ServeError> {
+    let Start { settings, listener, mut signals, ready } = start;
+    let settings = Rc::new(settings);
+    let (cache, background) = Cache::open(&settings, Clock::start(), REGISTRY.len())?;
+    let listener = UnixListener::from_std(listener).map_err(ServeError::Runtime)?;
+    let fatal = cache.fatal().clone();
+    let host = Rc::new(Host::new(cache, Rc::clone(&settings), boot_id()));
+    let mut background = background.spawn();
+    let mut clients = Clients::new(Rc::clone(&host));
+    ready(&settings);
+    let ended = loop {
+        tokio::select! {
+            accepted = listener.accept() => clients.accepted(accepted.map(|(stream, _)| stream)).await,
+            Some(signal) = signals.recv() => match signal {
+                Signal::Stop => break Ok(()),
+                Signal::Reload => tracing::info!("reloading settings is not possible in this version: restart instead"),
+                Signal::Report => report(&host).await,
+            },
+            () = fatal.cancelled() => break Err(ServeError::Background),
+            _ = background.join_next() => break Err(ServeError::Background),
+        }
+    };
+    drop(listener);
+    if ended.is_ok() {
+        tracing::info!("stopping");
+        clients.drain().await;
+        host.cache.stop().await;
+    }
+    match host.cache.take_fatal_error() {
+        Some(error) => Err(error.into()),
+        None => ended,
+    }
+}
+
+/// The connections there are.
+struct Clients {
+    host: Rc<Host>,
+    buffers: Rc<Buffers>,
+    tracker: TaskTracker,
+    stop: CancellationToken,
+    last_id: u64,
+}
+
+impl Clients {
+    fn new(host: Rc<Host>) -> Self {
+        // The largest value must always fit, however much of the budget others hold.
+        let budget_bytes = host.settings.buffer_budget_bytes + host.settings.max_value_bytes;
+        Self {
+            host,
+            buffers: Rc::new(Buffers::new(budget_bytes)),
+            tracker: TaskTracker::new(),
+            stop: CancellationToken::new(),
+            last_id: 0,
+        }
+    }
+
+    async fn accepted(&mut self, accepted: std::io::Result<UnixStream>) {
+        let stream = match accepted {
+            Ok(stream) => stream,
+            Err(error) => {
+                // Mostly EMFILE. The client stays in the queue of the socket; trying again at once would only spin.
+                tracing::error!(
+                    "cannot accept a connection: {error}; raise the limit on open files (LimitNOFILE)"
+                );
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                return;
+            }
+        };
+        if self.tracker.len() >= self.host.settings.max_connections {
+            self.reject(&stream);
+            return;
+        }
+        self.last_id += 1;
+        let client = Client::new(self.last_id, self.host.cache.now_ms());
+        let counted = Counted::new(Rc::clone(&self.host));
+        let serve =
+            conn::serve(stream, Rc::clone(&self.host), client, Rc::clone(&self.buffers), self.stop.clone());
+        self.tracker.spawn_local(async move {
+            let _counted = counted;
+            serve.await;
+        });
+    }
+
+    fn reject(&self, stream: &UnixStream) {
+        self.host.cache.count(Stat::ConnectionsRejected, 1);
+        let mut out = bytes::BytesMut::new();
+        let error = CommandError::TooManyClients { limit: self.host.settings.max_connections };
+        encode(&Reply::error(error.to_string()), Wire::Resp2, &mut out);
+        // The socket is new and empty, so this fits; who has gone already does not care.
+        let _ = stream.try_write(&out);
+    }
+
+    /// Lets connections finish what they have begun.
+    async fn drain(&self) {
+        self.stop.cancel();
+        self.tracker.close();
+        if tokio::time::timeout(DRAIN, self.tracker.wait()).await.is_err() {
+            tracing::warn!("{} connections were cut off while stopping", self.tracker.len());
+        }
+    }
+}
+
+/// Counts a connection for as long as it lives, and the ways it can end.
+struct Counted(Rc<Host>);
+
+impl Counted {
+    fn new(host: Rc<Host>) -> Self {
+        host.cache.count(Stat::Connections, 1);
+        host.cache.count(Stat::ConnectionsTotal, 1);
+        Self(host)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.cache.uncount(Stat::Connections, 1);
+        if std::thread::panicking() {
+            // The panic's own message is on stderr already; the other connections go on.
+            self.0.cache.count(Stat::ConnectionsFailed, 1);
+        }
+    }
+}
+
+async fn report(host: &Host) {
+    match host.snapshot().await {
+        Ok(snapshot) => tracing::info!("statistics {}", snapshot.to_json(None)),
+        Err(error) => tracing::error!("no statistics: {error}"),
+    }
+}
+
+/// A random name for this start of the process.
+fn boot_id() -> String {
+    use std::hash::{BuildHasher as _, Hasher as _};
+    // The standard library's hasher keys come from the operating system's random source.
+    let random = || std::hash::RandomState::new().build_hasher().finish();
+    format!("{:016x}{:016x}", random(), random())
+}
+
+/// The program's version and SQLite's, as `--version` prints them.
+#[must_use]
+pub fn version() -> &'static str {
+    static VERSION: LazyLock<String> =
+        LazyLock::new(|| format!("{} (SQLite {})", crate::cmd::VERSION, store::sqlite_version()));
+    &VERSION
+}

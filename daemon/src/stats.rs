@@ -1,0 +1,65 @@
+//! The daemon's counters: one slot per row of the statistics table, owned by the event loop.
+//!
+//! Plain integers: only the loop counts. What happens on other threads is reported to the loop and counted there.
+
+use larder_protocol::Stat;
+
+/// Counters and gauges by [`Stat`], and calls by command.
+#[derive(Debug)]
+pub struct Counters {
+    values: [u64; Stat::ALL.len()],
+    /// Calls, by the command's place in the registry.
+    calls: Vec<u64>,
+}
+
+impl Counters {
+    /// All zero, for a registry of `commands` commands.
+    #[must_use]
+    pub fn new(commands: usize) -> Self {
+        Self { values: [0; Stat::ALL.len()], calls: vec![0; commands] }
+    }
+
+    /// Adds one.
+    pub fn bump(&mut self, stat: Stat) {
+        self.add(stat, 1);
+    }
+
+    /// Adds `n`.
+    pub fn add(&mut self, stat: Stat, n: u64) {
+        self.values[stat as usize] += n;
+    }
+
+    /// Takes `n` off a gauge.
+    pub fn sub(&mut self, stat: Stat, n: u64) {
+        self.values[stat as usize] -= n;
+    }
+
+    /// Sets a gauge.
+    pub fn set(&mut self, stat: Stat, n: u64) {
+        self.values[stat as usize] = n;
+    }
+
+    /// Raises a maximum.
+    pub fn raise(&mut self, stat: Stat, n: u64) {
+        let value = &mut self.values[stat as usize];
+        *value = n.max(*value);
+    }
+
+    /// The value of a counter or gauge.
+    #[must_use]
+    pub fn get(&self, stat: Stat) -> u64 {
+        self.values[stat as usize]
+    }
+
+    /// Counts a call of the command at `index` in the registry.
+    pub fn called(&mut self, index: usize) {
+        self.values[Stat::Commands as usize] += 1;
+        self.calls[index] += 1;
+    }
+
+    /// Calls by the command's place in the registry.
+    #[must_use]
+    pub fn calls(&self) -> &[u64] {
+        &self.calls
+    }
+}

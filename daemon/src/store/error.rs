@@ -1,0 +1,83 @@
+//! What can go wrong with the files, sorted by what the daemon has to do about it. Used by the store and the cache.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::ErrorCode;
+
+/// A failed operation on larder's files: what was being done, to which file, and why it failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// SQLite refused or failed.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Sqlite {
+        /// What was being done.
+        action: &'static str,
+        /// The file it was done to.
+        path: PathBuf,
+        /// SQLite's own words.
+        source: rusqlite::Error,
+    },
+    /// The file system refused or failed.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was being done.
+        action: &'static str,
+        /// The file or directory it was done to.
+        path: PathBuf,
+        /// The system's own words.
+        source: std::io::Error,
+    },
+    /// A journal row does not follow its format.
+    #[error("journal {} cannot be replayed: {source}", path.display())]
+    Journal {
+        /// The journal file.
+        path: PathBuf,
+        /// Where and what.
+        source: super::batch::BatchError,
+    },
+    /// The main file was written by a newer larder; it is left untouched.
+    #[error("{} has schema version {found}, this larderd knows up to {known}: use a newer larderd or another --data directory", path.display())]
+    NewerSchema {
+        /// The main file.
+        path: PathBuf,
+        /// Its `user_version`.
+        found: i64,
+        /// The newest known here.
+        known: i64,
+    },
+    /// The linked SQLite has a known bug that can lose commits.
+    #[error("SQLite {found} can lose commits in WAL mode; {needed} or later is needed")]
+    SqliteTooOld {
+        /// The linked version.
+        found: &'static str,
+        /// The first version without the bug.
+        needed: &'static str,
+    },
+    /// The thread that owns the main file has ended.
+    #[error("the storage thread has ended")]
+    KeeperGone,
+}
+
+impl StoreError {
+    /// Whether room on the disk would cure it.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::Sqlite { source, .. } => source.sqlite_error_code() == Some(ErrorCode::DiskFull),
+            Self::Io { source, .. } => source.kind() == std::io::ErrorKind::StorageFull,
+            _ => false,
+        }
+    }
+
+    /// For `map_err`: names what was being done to which file.
+    pub(super) fn sqlite(action: &'static str, path: &Path) -> impl FnOnce(rusqlite::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |source| Self::Sqlite { action, path, source }
+    }
+
+    /// As [`sqlite`](Self::sqlite), for the file system.
+    pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |source| Self::Io { action, path, source }
+    }
+}

@@ -1,0 +1,301 @@
+//! The journal: an append-only SQLite file that makes writes durable long before they reach the main file.
+//!
+//! One row per commit, holding every write of one turn of the event loop ([`batch`](super::batch)). Each generation of
+//! the write buffer has its own journal file; once the generation is merged the whole file is deleted, so nothing is
+//! ever deleted or checkpointed inside one. All rows live in the file's write-ahead log: a commit appends to one file
+//! and returns, which is what makes it cheap.
+//!
+//! The event loop owns the journal being written; the keeper thread creates spares and deletes merged ones.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
+
+use super::batch::{self, Write};
+use super::error::StoreError;
+use super::sql;
+
+/// Pages of this size keep a large batch to few write calls; a small commit still appends just one.
+const PAGE_BYTES: u32 = 4096;
+
+/// How far an answered write has gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sync {
+    /// Each commit reaches the operating system; someone else forces the file to disk now and then.
+    Deferred,
+    /// Each commit is forced to disk before it returns.
+    EveryCommit,
+}
+
+/// An open journal file that takes batches.
+#[derive(Debug)]
+pub struct Journal {
+    generation: u64,
+    path: PathBuf,
+    connection: Connection,
+    wal: Arc<File>,
+    rows: i64,
+}
+
+impl Journal {
+    /// Creates the journal of `generation` in `dir`.
+    ///
+    /// # Errors
+    /// Where the file cannot be created; nothing of it is left then.
+    pub fn create(dir: &Path, generation: u64, sync: Sync) -> Result<Self, StoreError> {
+        let path = path_of(dir, generation);
+        remove_files(&path)?;
+        Self::create_at(&path, generation, sync).inspect_err(|_| {
+            // Best effort: a half-made journal is empty and the next start removes it.
+            let _ = remove_files(&path);
+        })
+    }
+
+    fn create_at(path: &Path, generation: u64, sync: Sync) -> Result<Self, StoreError> {
+        let sqlite = || StoreError::sqlite("create journal", path);
+        let connection = open(path, OpenFlags::SQLITE_OPEN_CREATE)?;
+        let synchronous = match sync {
+            Sync::Deferred => "NORMAL",
+            Sync::EveryCommit => "FULL",
+        };
+        connection
+            .execute_batch(&format!(
+                "PRAGMA page_size = {PAGE_BYTES};
+                 PRAGMA journal_mode = WAL;
+                 PRAGMA wal_autocheckpoint = 0;
+                 PRAGMA synchronous = {synchronous};
+                 {};
+                 PRAGMA wal_checkpoint(TRUNCATE);",
+                sql::JOURNAL_SCHEMA
+            ))
+            .map_err(sqlite())?;
+        // The file itself is now complete on disk; its name is made durable too, or a power cut could take it away.
+        sync_directory(path)?;
+        // Writes the log's header, so that the log exists and can be forced to disk by whoever holds this handle.
+        connection.execute_batch("BEGIN IMMEDIATE; ROLLBACK").map_err(sqlite())?;
+        let wal_path = wal_path(path);
+        let wal = File::open(&wal_path).map_err(StoreError::io("open journal log", &wal_path))?;
+        Ok(Self { generation, path: path.to_owned(), connection, wal: Arc::new(wal), rows: 0 })
+    }
+
+    /// The generation whose writes this journal holds.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Commits one batch: when this returns `Ok` the batch survives the death of the process.
+    ///
+    /// # Errors
+    /// [`CommitError::Refused`] where nothing was written and the next commit may work again (disk full),
+    /// [`CommitError::Unknown`] where the batch may or may not be found at the next start.
+    pub fn commit(&mut self, batch: &[u8]) -> Result<(), CommitError> {
+        let appended = self
+            .connection
+            .prepare_cached(sql::JOURNAL_APPEND)
+            .and_then(|mut append| append.execute((self.rows + 1, batch)));
+        match appended {
+            Ok(_) => {
+                self.rows += 1;
+                Ok(())
+            }
+            Err(source) => {
+                let error = StoreError::sqlite("append to journal", &self.path)(source);
+                Err(if error.is_full() { CommitError::Refused(error) } else { CommitError::Unknown(error) })
+            }
+        }
+    }
+
+    /// Size of the journal's log.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.wal.metadata().map_or(0, |wal| wal.len())
+    }
+
+    /// The log's file, for forcing it to disk from another thread. Nothing else may be done with it.
+    #[must_use]
+    pub fn wal(&self) -> Arc<File> {
+        Arc::clone(&self.wal)
+    }
+
+    /// Closes and deletes the file. Only once everything in it is in the main file and on disk there.
+    ///
+    /// # Errors
+    /// Where a file cannot be deleted; it is then skipped and deleted at the next start.
+    pub fn delete(self) -> Result<(), StoreError> {
+        let Self { path, connection, .. } = self;
+        drop(connection);
+        remove_files(&path)
+    }
+}
+
+/// A commit that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// Nothing was written; later commits may work.
+    #[error(transparent)]
+    Refused(StoreError),
+    /// Nobody can tell whether it was written. The process must not answer reads from its own memory after this.
+    #[error("outcome unknown: {0}")]
+    Unknown(StoreError),
+}
+
+/// A journal found at start.
+#[derive(Debug)]
+pub struct Found {
+    /// The generation it belongs to.
+    pub generation: u64,
+    path: PathBuf,
+}
+
+impl Found {
+    /// The journals in `dir`, oldest first.
+    ///
+    /// # Errors
+    /// Where the directory cannot be read.
+    pub fn all(dir: &Path) -> Result<Vec<Self>, StoreError> {
+        let io = || StoreError::io("list data directory", dir);
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir(dir).map_err(io())? {
+            let path = entry.map_err(io())?.path();
+            let name = path.file_name().and_then(|name| name.to_str());
+            let number =
+                name.and_then(|name| name.strip_prefix("journal-")?.strip_suffix(".db")?.parse().ok());
+            if let Some(generation) = number {
+                found.push(Self { generation, path });
+            }
+        }
+        found.sort_by_key(|journal| journal.generation);
+        Ok(found)
+    }
+
+    /// Calls `each` for every write, oldest first.
+    ///
+    /// # Errors
+    /// Where the file cannot be read or a batch is damaged; what came before was handed out.
+    pub fn replay(&self, mut each: impl FnMut(Write<'_>)) -> Result<(), StoreError> {
+        let sqlite = || StoreError::sqlite("replay journal", &self.path);
+        let connection = open(&self.path, OpenFlags::empty())?;
+        let has_table: bool = connection
+            .query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'batches'", (), |row| row.get(0))
+            .map_err(sqlite())?;
+        if !has_table {
+            // Killed while it was being created: nothing was ever answered from it.
+            return Ok(());
+        }
+        let mut replay = connection.prepare(sql::JOURNAL_REPLAY).map_err(sqlite())?;
+        let mut rows = replay.query(()).map_err(sqlite())?;
+        while let Some(row) = rows.next().map_err(sqlite())? {
+            let writes = row.get_ref(0).and_then(|writes| Ok(writes.as_blob()?)).map_err(sqlite())?;
+            batch::decode(writes, &mut each)
+                .map_err(|source| StoreError::Journal { path: self.path.clone(), source })?;
+        }
+        Ok(())
+    }
+
+    /// Deletes the file.
+    ///
+    /// # Errors
+    /// Where it cannot be deleted.
+    pub fn delete(&self) -> Result<(), StoreError> {
+        remove_files(&self.path)
+    }
+}
+
+fn open(path: &Path, extra: OpenFlags) -> Result<Connection, StoreError> {
+    let sqlite = || StoreError::sqlite("open journal", path);
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | extra;
+    let connection = Connection::open_with_flags(path, flags).map_err(sqlite())?;
+    // Exclusive from the first access on: the log's index then lives on the heap, not in a shared memory file.
+    connection.pragma_update(None, "locking_mode", "EXCLUSIVE").map_err(sqlite())?;
+    // Closing must never checkpoint: a merged journal is deleted, a replayed one is read again after a crash.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(sqlite())?;
+    Ok(connection)
+}
+
+fn path_of(dir: &Path, generation: u64) -> PathBuf {
+    dir.join(format!("journal-{generation:012}.db"))
+}
+
+fn wal_path(path: &Path) -> PathBuf {
+    let mut wal = path.as_os_str().to_owned();
+    wal.push("-wal");
+    wal.into()
+}
+
+/// The database file goes last: while it stands, the next start still finds the rest.
+fn remove_files(path: &Path) -> Result<(), StoreError> {
+    for file in [wal_path(path), path.to_owned()] {
+        match std::fs::remove_file(&file) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                return Err(StoreError::io("delete journal", &file)(source));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn sync_directory(path: &Path) -> Result<(), StoreError> {
+    let dir = path.parent().unwrap_or(Path::new("."));
+    File::open(dir).and_then(|dir| dir.sync_all()).map_err(StoreError::io("sync directory", dir))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entry::{Entry, State};
+    use crate::store::batch::BatchEncoder;
+
+    fn batch(key: &str, value: &'static str) -> BatchEncoder {
+        let mut encoder = BatchEncoder::default();
+        encoder.put(key.as_bytes(), &State::Live(Entry::forever(value)));
+        encoder
+    }
+
+    fn replayed(dir: &Path) -> Vec<String> {
+        let mut keys = Vec::new();
+        for journal in Found::all(dir).unwrap() {
+            journal
+                .replay(|write| match write {
+                    Write::Put(key, _) => keys.push(String::from_utf8_lossy(key).into_owned()),
+                    Write::Flush => keys.push("flush".into()),
+                })
+                .unwrap();
+        }
+        keys
+    }
+
+    #[test]
+    fn batches_come_back_in_order_across_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut second = Journal::create(dir.path(), 2, Sync::Deferred).unwrap();
+        let mut first = Journal::create(dir.path(), 1, Sync::EveryCommit).unwrap();
+        second.commit(batch("c", "3").bytes()).unwrap();
+        first.commit(batch("a", "1").bytes()).unwrap();
+        first.commit(batch("b", "2").bytes()).unwrap();
+        assert!(first.bytes() > 0);
+        drop((first, second));
+        assert_eq!(replayed(dir.path()), ["a", "b", "c"]);
+        assert_eq!(replayed(dir.path()), ["a", "b", "c"], "replaying takes nothing away");
+    }
+
+    #[test]
+    fn a_deleted_journal_leaves_no_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut journal = Journal::create(dir.path(), 7, Sync::Deferred).unwrap();
+        journal.commit(batch("a", "1").bytes()).unwrap();
+        journal.delete().unwrap();
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_journal_whose_creation_was_cut_short_is_empty() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("journal-000000000003.db"), b"").unwrap();
+        assert!(replayed(dir.path()).is_empty());
+    }
+}

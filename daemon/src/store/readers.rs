@@ -1,0 +1,169 @@
+//! Reads from the main file: a fixed pool of connections that can only read, used from blocking threads.
+//!
+//! A read sees the file as of one moment. Whether that is still the newest state of a key is for the cache to decide:
+//! it alone knows what was written since.
+
+use std::path::Path;
+use std::time::Duration;
+
+use bytes::Bytes;
+use r2d2::PooledConnection;
+use r2d2_sqlite::SqliteConnectionManager;
+use rusqlite::{OptionalExtension as _, Row};
+
+use super::error::StoreError;
+use super::{main_file, sql};
+use crate::entry::{Deadline, Entry, Key};
+use crate::glob::Pattern;
+
+/// A key is looked at by every scan step, so a step costs at most this many rows, some milliseconds.
+const SCAN_ROWS_MAX: usize = 10_000;
+
+/// Shared by whoever reads; clones share the pool.
+#[derive(Clone, Debug)]
+pub struct Readers {
+    pool: r2d2::Pool<SqliteConnectionManager>,
+}
+
+/// One step of a walk over the keys that match a pattern.
+#[derive(Debug)]
+pub struct ScanStep {
+    /// Matching keys in order, whose deadline has not passed.
+    pub keys: Vec<Key>,
+    /// Where to go on; `None` at the end.
+    pub next: Option<Key>,
+}
+
+/// What the main file counts, corrected for keys that a newer tier shadows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Rows of the main file.
+    pub rows: i64,
+    /// Rows with a deadline.
+    pub ttl_rows: i64,
+    /// Rows whose deadline has passed.
+    pub expired_rows: i64,
+    /// Of the keys asked about: those that have a row.
+    pub shadowed: i64,
+    /// Of those: with a deadline.
+    pub shadowed_ttl: i64,
+    /// Of those: with a deadline that has passed.
+    pub shadowed_expired: i64,
+}
+
+impl Readers {
+    /// Opens `count` connections to the main file in `dir`, which must exist.
+    pub(super) fn open(dir: &Path, count: u32) -> Result<Self, StoreError> {
+        let path = main_file::path_in(dir);
+        // Connections live as long as the process and are never tested: recycling them would throw their prepared
+        // statements and page caches away.
+        let pool = r2d2::Pool::builder()
+            .max_size(count)
+            .min_idle(Some(count))
+            .max_lifetime(None)
+            .idle_timeout(None)
+            .test_on_check_out(false)
+            .connection_timeout(Duration::from_secs(30))
+            .build(main_file::reader_manager(dir))
+            .map_err(|error| {
+                let source = rusqlite::Error::SqliteFailure(
+                    rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN),
+                    Some(error.to_string()),
+                );
+                StoreError::Sqlite { action: "open readers of", path, source }
+            })?;
+        Ok(Self { pool })
+    }
+
+    /// The rows of `keys`, in the order asked. Rows whose deadline has passed are returned too.
+    ///
+    /// # Errors
+    /// Where SQLite cannot read.
+    pub fn fetch(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>, StoreError> {
+        self.with(|connection| {
+            let mut get = connection.prepare_cached(sql::GET)?;
+            keys.iter().map(|key| get.query_row([key], entry_of).optional()).collect()
+        })
+    }
+
+    /// One step of a walk over the keys from `from` on that match `pattern`; stops when `keys_max` were found or a
+    /// bounded number of rows was looked at.
+    ///
+    /// # Errors
+    /// Where SQLite cannot read.
+    pub fn scan(
+        &self,
+        pattern: &Pattern,
+        from: &[u8],
+        keys_max: usize,
+        now_ms: i64,
+    ) -> Result<ScanStep, StoreError> {
+        let prefix = pattern.literal_prefix();
+        self.with(|connection| {
+            let mut scan = connection.prepare_cached(sql::SCAN)?;
+            let mut rows = scan.query([from.max(prefix)])?;
+            let mut keys = Vec::new();
+            let mut looked_at = 0;
+            while let Some(row) = rows.next()? {
+                let key = row.get_ref(0)?.as_blob()?;
+                if !key.starts_with(prefix) {
+                    break;
+                }
+                if keys.len() == keys_max || looked_at == SCAN_ROWS_MAX {
+                    return Ok(ScanStep { keys, next: Some(key.into()) });
+                }
+                looked_at += 1;
+                if pattern.matches(key) && !Deadline::from_stored(row.get(1)?).passed(now_ms) {
+                    keys.push(key.into());
+                }
+                if pattern.is_literal() {
+                    // The prefix is the whole key, and the first in its range.
+                    break;
+                }
+            }
+            Ok(ScanStep { keys, next: None })
+        })
+    }
+
+    /// Counts the main file and how `shadowing` keys stand in it, as of one moment.
+    ///
+    /// # Errors
+    /// Where SQLite cannot read.
+    pub fn census(&self, shadowing: &[Key], now_ms: i64) -> Result<Census, StoreError> {
+        self.with(|connection| {
+            let snapshot = connection.unchecked_transaction()?;
+            let mut census = Census::default();
+            (census.rows, census.ttl_rows) =
+                snapshot.query_row(sql::READ_ACCOUNTING, (), |row| Ok((row.get(0)?, row.get(1)?)))?;
+            census.expired_rows = snapshot.query_row(sql::COUNT_EXPIRED, [now_ms], |row| row.get(0))?;
+            let mut size = snapshot.prepare_cached(sql::SIZE)?;
+            for key in shadowing {
+                if let Some(deadline) = size.query_row([key], |row| row.get(1)).optional()? {
+                    let deadline = Deadline::from_stored(deadline);
+                    census.shadowed += 1;
+                    census.shadowed_ttl += i64::from(deadline != Deadline::NEVER);
+                    census.shadowed_expired += i64::from(deadline.passed(now_ms));
+                }
+            }
+            Ok(census)
+        })
+    }
+
+    fn with<T>(
+        &self,
+        read: impl FnOnce(&PooledConnection<SqliteConnectionManager>) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        // As many blocking threads as connections: waiting here means more readers than that, not a fault.
+        let connection = self.pool.get().map_err(|_| StoreError::KeeperGone)?;
+        read(&connection).map_err(|source| StoreError::Sqlite {
+            action: "read",
+            path: "larder.db".into(),
+            source,
+        })
+    }
+}
+
+fn entry_of(row: &Row<'_>) -> rusqlite::Result<Entry> {
+    let value = Bytes::copy_from_slice(row.get_ref(0)?.as_blob()?);
+    Ok(Entry { value, deadline: Deadline::from_stored(row.get(1)?) })
+}

@@ -1,0 +1,36 @@
+//! End-to-end tests: every one starts the built `larderd` in a directory of its own and talks to its socket.
+//!
+//! Where a test goes:
+//!
+//! | module | subject |
+//! |---|---|
+//! | [`basics`] | what each command answers, in both dialects. A new command: one file in `transcripts/` |
+//! | [`restart`] | what survives SIGTERM and SIGKILL |
+//! | [`tiers`] | memory tier on, off and tiny: same answers, never an older value |
+//! | [`expiry`] | deadlines, clean-up, and what STATS says about them |
+//! | [`abuse`] | bad input, bad clients, too many of them |
+//! | [`running`] | starting, stopping, configuration, directories, two daemons on one data directory |
+//! | [`clients`] | nc, socat, redis-cli, redis-benchmark, redis-py |
+//! | [`readme`] | the tour of README.md, run as it stands there |
+//! | [`packages`] | real data: `tests/packages.py` on a sample of the machine's package list |
+//! | [`systemd`] | the unit file, as systemd itself judges it |
+//! | [`util`] | the harness: daemon, client, optional tools, waiting |
+//!
+//! Tests that want a program which is not part of Rust look for it and say `skipped: needs ...` where it is
+//! missing; with `LARDER_REQUIRE_TOOLS=1` a missing program is a failure. Nothing here sleeps for a fixed time or
+//! listens on a fixed port: what has to happen is polled for, with a deadline that only bounds a hang.
+//! `LARDER_TEST_BINARY=/usr/bin/larderd` runs the same tests against an installed daemon.
+
+#![expect(clippy::unwrap_used, reason = "a failed test should panic")]
+
+mod abuse;
+mod basics;
+mod clients;
+mod expiry;
+mod packages;
+mod readme;
+mod restart;
+mod running;
+mod systemd;
+mod tiers;
+mod util;

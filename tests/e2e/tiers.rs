@@ -1,0 +1,198 @@
+//! Write buffer, memory tier, disk: which one answers must not show, except in STATS and in the time it takes.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+
+use crate::basics;
+use crate::util::{Client, Daemon, Reply, wait_until};
+
+#[test]
+fn commands_answer_the_same_without_the_memory_tier() {
+    let daemon = Daemon::start(&["--memory-cap", "0", "--merge-interval", "10ms"]);
+    basics::replay_all(&daemon);
+    let stats = daemon.stats();
+    for name in ["memory_hits", "memory_entries", "memory_bytes", "memory_cap_bytes"] {
+        assert_eq!(stats.get(name), 0, "{name}: {stats:?}");
+    }
+}
+
+#[test]
+fn commands_answer_the_same_with_a_tiny_memory_tier() {
+    basics::replay_all(&Daemon::start(&["--memory-cap", "64KiB", "--merge-interval", "10ms"]));
+}
+
+#[test]
+fn what_was_merged_is_answered_from_memory() {
+    let daemon = Daemon::start(&["--memory-cap", "64MiB", "--merge-interval", "10ms"]);
+    let mut client = daemon.client();
+    client.check("SET k v", "+OK");
+    wait_until("a hit in memory", || {
+        client.check("GET k", "=v");
+        let stats = client.stats();
+        if stats.get("memory_hits") > 0 { Ok(()) } else { Err(format!("{stats:?}")) }
+    });
+    let stats = client.stats();
+    assert_eq!(stats.get("memory_cap_bytes"), 64 << 20, "{stats:?}");
+    assert!(stats.get("memory_entries") >= 1 && stats.get("memory_bytes") > 0, "{stats:?}");
+}
+
+#[test]
+fn what_was_merged_is_answered_from_disk_without_a_memory_tier() {
+    let daemon = Daemon::start(&["--memory-cap", "0", "--merge-interval", "10ms"]);
+    let mut client = daemon.client();
+    client.check("SET k v", "+OK");
+    wait_until("a hit on disk", || {
+        client.check("GET k", "=v");
+        let stats = client.stats();
+        if stats.get("disk_hits") > 0 { Ok(()) } else { Err(format!("{stats:?}")) }
+    });
+}
+
+#[test]
+fn memory_stays_under_its_cap_and_nothing_is_lost() {
+    const ENTRIES: usize = 3_000;
+    const CAP: i64 = 256 << 10;
+    let daemon = Daemon::start(&["--memory-cap", "256KiB", "--merge-interval", "10ms"]);
+    let mut client = daemon.client();
+    let value = |number: usize| format!("{number:01000}");
+    let requests: Vec<_> =
+        (0..ENTRIES).map(|number| ["SET".into(), format!("k{number}"), value(number)].to_vec()).collect();
+    for batch in requests.chunks(200) {
+        assert!(client.pipeline(batch).unwrap().iter().all(|reply| *reply == Reply::ok()));
+    }
+    wait_until("the disk to answer", || {
+        for number in 0..ENTRIES {
+            let reply = client.args(&["GET", &format!("k{number}")]);
+            assert_eq!(reply, Reply::bulk(value(number)), "k{number}");
+        }
+        let stats = client.stats();
+        if stats.get("disk_hits") > 0 { Ok(()) } else { Err(format!("{stats:?}")) }
+    });
+    wait_until("the memory tier to be under its cap", || {
+        let stats = client.stats();
+        let (bytes, entries) = (stats.get("memory_bytes"), stats.get("memory_entries"));
+        if bytes <= CAP && entries < ENTRIES as i64 / 2 { Ok(()) } else { Err(format!("{stats:?}")) }
+    });
+    assert!(client.stats().get("evictions") >= 0);
+    client.check("DBSIZE", &format!(":{ENTRIES}"));
+}
+
+/// What happens to one key: step after step, each either `SET key <step>` or, every so often, `DEL key`.
+#[derive(Default)]
+struct Register {
+    begun: AtomicU64,
+    answered: AtomicU64,
+    done: AtomicBool,
+}
+
+/// Every how many steps the key is deleted.
+const DELETED_EVERY: u64 = 37;
+const STEPS: u64 = 6_000;
+const REGISTERS: usize = 4;
+
+#[test]
+fn no_reader_ever_sees_an_older_value() {
+    // As little memory as can be, so that entries come and go between all the tiers while they are written.
+    readers_never_go_back(&[
+        "--memory-cap",
+        "64KiB",
+        "--cleanup-interval",
+        "200ms",
+        "--merge-interval",
+        "1ms",
+    ]);
+}
+
+#[test]
+fn no_reader_ever_sees_an_older_value_with_plenty_of_memory() {
+    readers_never_go_back(&["--memory-cap", "64MiB", "--merge-interval", "1ms"]);
+}
+
+#[test]
+fn no_reader_ever_sees_an_older_value_without_memory() {
+    readers_never_go_back(&["--memory-cap", "0", "--merge-interval", "1ms"]);
+}
+
+#[track_caller]
+fn readers_never_go_back(arguments: &[&str]) {
+    let daemon = Daemon::start(arguments);
+    let registers: [Register; REGISTERS] = Default::default();
+    let filler = "x".repeat(2_000);
+    let mut client = daemon.client();
+    for number in 0..200 {
+        assert_eq!(client.args(&["SET", &format!("filler:{number}"), &filler]), Reply::ok());
+    }
+    thread::scope(|scope| {
+        for (name, register) in registers.iter().enumerate() {
+            let mut writer = daemon.client();
+            scope.spawn(move || {
+                // Readers stop when the writer does, also where it fails.
+                let _done = SetOnDrop(&register.done);
+                write(name, register, &mut writer);
+            });
+            for _ in 0..2 {
+                let mut reader = daemon.client();
+                scope.spawn(move || read(name, register, &mut reader));
+            }
+        }
+        // Other entries push the registers out of memory.
+        let mut other = daemon.client();
+        let (registers, filler) = (&registers, &filler);
+        scope.spawn(move || {
+            let mut number = 0;
+            while registers.iter().any(|register| !register.done.load(Ordering::Acquire)) {
+                let reply = other.args(&["GET", &format!("filler:{}", number % 200)]);
+                assert_eq!(reply, Reply::bulk(filler));
+                number += 1;
+            }
+        });
+    });
+    let mut client = daemon.client();
+    for name in 0..REGISTERS {
+        client.check(&format!("GET register:{name}"), &format!("={STEPS}"));
+    }
+}
+
+fn write(name: usize, register: &Register, client: &mut Client) {
+    assert_ne!(STEPS % DELETED_EVERY, 0, "the last step is a value");
+    let key = format!("register:{name}");
+    for step in 1..=STEPS {
+        register.begun.store(step, Ordering::Release);
+        let reply = if step % DELETED_EVERY == 0 {
+            client.args(&["DEL", &key])
+        } else {
+            client.args(&["SET", &key, &step.to_string()])
+        };
+        assert!(reply == Reply::ok() || reply == Reply::Integer(1), "step {step}: {reply}");
+        register.answered.store(step, Ordering::Release);
+    }
+}
+
+fn read(name: usize, register: &Register, client: &mut Client) {
+    let key = format!("register:{name}");
+    let mut seen = 0;
+    while !register.done.load(Ordering::Acquire) {
+        let oldest = register.answered.load(Ordering::Acquire).max(seen);
+        let reply = client.args(&["GET", &key]);
+        let newest = register.begun.load(Ordering::Acquire);
+        if let Reply::Nil = reply {
+            // Right only if the key was absent at some time between the two.
+            let absent = oldest == 0 || newest / DELETED_EVERY * DELETED_EVERY >= oldest;
+            assert!(absent, "{key} is missing, though it had step {oldest} and at most {newest} has begun");
+        } else {
+            seen = str::from_utf8(reply.bytes()).unwrap().parse().unwrap();
+            assert!(
+                (oldest..=newest).contains(&seen),
+                "{key} has step {seen}, though {oldest} was answered or seen before, and {newest} has begun"
+            );
+        }
+    }
+}
+
+struct SetOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for SetOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
