@@ -8,6 +8,7 @@
 //!  receive --+       (a missing row: load, run again)  (a job: settle, send, await)              +--> receive
 //! ```
 
+use std::io::ErrorKind;
 use std::ops::Range;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -16,7 +17,7 @@ use std::time::Duration;
 
 use bytes::Buf as _;
 use larder_protocol::{Dialect, FrameError, Parser, Progress, Reply, Request, Requests, Stat, Wire, encode};
-use tokio::io::AsyncRead as _;
+use tokio::io::{AsyncRead as _, Interest, Ready};
 use tokio::net::UnixStream;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
@@ -107,6 +108,7 @@ impl Connection {
         mut cancelled: Pin<&mut WaitForCancellationFuture<'_>>,
     ) -> Result<Never, End> {
         loop {
+            self.send_or_wait_for_input().await?;
             self.receive(cancelled.as_mut()).await?;
             loop {
                 let progress = self.parser.parse(self.input.bytes(), &mut self.requests, REQUESTS_A_ROUND);
@@ -116,9 +118,12 @@ impl Connection {
                 self.parser.consumed(consumed);
                 self.requests.clear();
                 match progress {
-                    Progress::Full => tokio::task::yield_now().await,
+                    Progress::Full => {
+                        self.settle().await;
+                        tokio::task::yield_now().await;
+                    }
                     Progress::NeedMore { want } => {
-                        self.send().await?;
+                        self.send_some().await?;
                         self.make_room(want).await?;
                         break;
                     }
@@ -183,7 +188,7 @@ impl Connection {
                     continue;
                 }
                 Pause::NoRoom => {
-                    self.send().await?;
+                    self.send_some().await?;
                     if let Err(error) = host.cache.room().await {
                         host.cache.count(Stat::WriteErrors, 1);
                         self.answer_error(next, &error);
@@ -194,7 +199,7 @@ impl Connection {
                     self.run_other(next, index, spec).await?;
                     next += 1;
                 }
-                Pause::OutputFull => self.send().await?,
+                Pause::OutputFull => self.send_all().await?,
             }
             drop(loaded.take());
         }
@@ -248,7 +253,12 @@ impl Connection {
             Pause::Done
         });
         if !unsettled.is_empty() {
-            *turn = host.cache.turn();
+            let now = host.cache.turn();
+            // Whoever lets a turn pass settles first, so that all that is unsettled waits for one commit.
+            debug_assert!(
+                turn.is_none() || turn.as_ref().zip(now.as_ref()).is_some_and(|(a, b)| Rc::ptr_eq(a, b))
+            );
+            *turn = now;
         }
         pause
     }
@@ -264,7 +274,7 @@ impl Connection {
             }
             Run::Job(start) => {
                 // What was answered before goes out first: the job may take a while.
-                self.send().await?;
+                self.send_some().await?;
                 match start(self.requests.get(at, self.input.bytes()), &host) {
                     Ok(job) => job.await,
                     Err(error) => Err(error),
@@ -280,7 +290,7 @@ impl Connection {
             Err(error) => self.answer_error(at, &error),
         }
         if self.client.quit {
-            self.send().await?;
+            self.send_all().await?;
             return Err(End::Closed);
         }
         Ok(())
@@ -316,27 +326,63 @@ impl Connection {
         output.extend_from_slice(&answered[copied_to..]);
     }
 
-    /// Sends the whole output once it may be sent.
-    async fn send(&mut self) -> Result<(), End> {
+    /// Sends what the client takes at once of the output, after the commits it depends on.
+    async fn send_some(&mut self) -> Result<(), End> {
         self.settle().await;
-        let bytes = self.output.bytes().len();
+        let mut sent = 0;
         while !self.output.bytes().is_empty() {
             match self.stream.try_write(self.output.bytes()) {
-                Ok(written) => self.output.bytes_mut().advance(written),
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                    let patience = self.host.settings.output_stall;
-                    match tokio::time::timeout(patience, self.stream.writable()).await {
-                        Ok(Ok(())) => {}
-                        Ok(Err(_)) => return Err(End::Closed),
-                        Err(_) => return Err(End::Stalled("answers that are not read")),
-                    }
+                Ok(written) => {
+                    self.output.bytes_mut().advance(written);
+                    sent += written;
                 }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(_) => return Err(End::Closed),
             }
         }
-        self.host.cache.count(Stat::OutputBytes, bytes as u64);
-        self.output.give_back();
+        self.host.cache.count(Stat::OutputBytes, sent as u64);
+        if self.output.bytes().is_empty() {
+            self.output.give_back();
+        }
         Ok(())
+    }
+
+    /// Sends the whole output, for as long as the client takes some of it now and then.
+    async fn send_all(&mut self) -> Result<(), End> {
+        loop {
+            self.send_some().await?;
+            if self.output.bytes().is_empty() {
+                return Ok(());
+            }
+            self.wait_for(Interest::WRITABLE).await?;
+        }
+    }
+
+    /// Returns when there is nothing to send, or not too much and something to receive: a client that sends a long
+    /// pipeline before it reads the first answer must not find both sides waiting for each other.
+    async fn send_or_wait_for_input(&mut self) -> Result<(), End> {
+        while !self.output.bytes().is_empty() {
+            if self.output.bytes().len() >= self.host.settings.output_limit_bytes {
+                return self.send_all().await;
+            }
+            let ready = self.wait_for(Interest::READABLE | Interest::WRITABLE).await?;
+            if ready.is_writable() {
+                self.send_some().await?;
+            }
+            if ready.is_readable() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for the client while there is something to send.
+    async fn wait_for(&mut self, interest: Interest) -> Result<Ready, End> {
+        match tokio::time::timeout(self.host.settings.output_stall, self.stream.ready(interest)).await {
+            Ok(Ok(ready)) => Ok(ready),
+            Ok(Err(_)) => Err(End::Closed),
+            Err(_) => Err(End::Stalled("answers that are not read")),
+        }
     }
 
     /// Makes room for what is still to come of a request, as far as that is known.
@@ -351,7 +397,7 @@ impl Connection {
         }
         let error = CommandError::NoBuffers { limit_bytes: self.host.settings.buffer_budget_bytes };
         encode(&Reply::error(error.to_string()), Wire::Resp2, self.output.ready());
-        self.send().await?;
+        self.send_all().await?;
         Err(End::Closed)
     }
 
@@ -361,7 +407,7 @@ impl Connection {
         if !error.is_silent() {
             encode(&Reply::error(format!("ERR {error}")), Wire::Resp2, self.output.ready());
         }
-        self.send().await?;
+        self.send_all().await?;
         linger(&mut self.stream).await;
         Err(End::Closed)
     }

@@ -48,6 +48,15 @@ impl Background {
     }
 }
 
+/// A clean-up that a client waits for.
+#[derive(Debug)]
+pub(super) struct Asked {
+    /// Entries already removed for it, from the write buffer.
+    dropped: u64,
+    /// Told how many were removed in all.
+    done: oneshot::Sender<u64>,
+}
+
 impl Cache {
     async fn commit_turns(self) {
         loop {
@@ -201,12 +210,15 @@ impl Cache {
     /// # Errors
     /// Where the keeper cannot do it.
     pub async fn clean_up(&self) -> Result<u64, CommandError> {
-        let before = self.counters(|counters| counters.get(Stat::Expirations));
+        let expired = || self.counters(|counters| counters.get(Stat::Expirations));
+        let before = expired();
+        // What expired in the write buffer is dropped when it is merged.
         self.settle().await?;
-        let (done, swept) = oneshot::channel();
-        self.0.inner.borrow_mut().sweep(Some(done)).map_err(|_| CommandError::Stopping)?;
-        swept.await.map_err(|_| CommandError::Stopping)?;
-        Ok(self.counters(|counters| counters.get(Stat::Expirations)) - before)
+        let dropped = expired() - before;
+        let (done, removed) = oneshot::channel();
+        let asked = Asked { dropped, done };
+        self.0.inner.borrow_mut().sweep(Some(asked)).map_err(|_| CommandError::Stopping)?;
+        removed.await.map_err(|_| CommandError::Stopping)
     }
 
     /// Waits until everything written before is in the main file.
@@ -250,26 +262,27 @@ impl Cache {
 }
 
 impl Inner {
-    fn sweep(&mut self, waiter: Option<oneshot::Sender<Swept>>) -> Result<(), StoreError> {
+    fn sweep(&mut self, asked: Option<Asked>) -> Result<(), StoreError> {
         self.store.as_ref().ok_or(StoreError::KeeperGone)?.sweep()?;
-        self.sweeps.push_back(waiter);
+        self.sweeps.push_back(asked);
         Ok(())
     }
 
     fn swept(&mut self, swept: Swept, now_ms: i64) {
         self.accounting = swept.accounting;
-        let rows = swept.rows as u64;
+        let asked = self.sweeps.pop_front().flatten();
+        let rows = swept.rows as u64 + asked.as_ref().map_or(0, |asked| asked.dropped);
         let counters = &mut self.counters;
         counters.bump(Stat::CleanupRuns);
         counters.add(Stat::CleanupRows, rows);
-        counters.add(Stat::Expirations, rows);
+        counters.add(Stat::Expirations, swept.rows as u64);
         counters.set(Stat::CleanupLastTimeMs, now_ms as u64);
         counters.set(Stat::CleanupLastRows, rows);
         counters.set(Stat::CleanupLastMs, swept.ms);
         counters.add(Stat::CleanupTotalMs, swept.ms);
-        if let Some(waiter) = self.sweeps.pop_front().flatten() {
+        if let Some(Asked { done, .. }) = asked {
             // Whoever asked may have gone away meanwhile.
-            let _ = waiter.send(swept);
+            let _ = done.send(rows);
         }
     }
 }

@@ -29,9 +29,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use larder_protocol::Stat;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use background::Asked;
 pub use background::Background;
 pub use memory::Memory;
 pub use turn::Turn;
@@ -44,7 +45,7 @@ use crate::entry::Key;
 use crate::error::CommandError;
 use crate::stats::Counters;
 use crate::store::batch::BatchEncoder;
-use crate::store::{self, Accounting, CommitError, Journal, Sealed, Store, StoreError, Swept, Sync};
+use crate::store::{self, Accounting, CommitError, Journal, Sealed, Store, StoreError, Sync};
 use loads::Ticket;
 use tiers::Tiers;
 
@@ -97,8 +98,8 @@ struct Inner {
     batch: BatchEncoder,
     turn: Rc<Turn>,
     accounting: Accounting,
-    /// Those who wait for a sweep, in the order the sweeps were asked for; clean-ups by interval wait for nobody.
-    sweeps: VecDeque<Option<oneshot::Sender<Swept>>>,
+    /// The sweeps under way, in the order they were asked for; those by interval have nobody waiting.
+    sweeps: VecDeque<Option<Asked>>,
     /// Why the keeper cannot merge at present, if so.
     stuck: Option<String>,
     stopping: bool,

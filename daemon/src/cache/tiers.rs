@@ -89,19 +89,21 @@ impl Tiers {
         if self.main_hidden() {
             return LookUp::Known(None, Source::Buffer);
         }
-        if let Some(entry) = self.memory.get(key) {
-            if entry.deadline.passed(now_ms) {
-                self.memory.drop_expired(key);
-                return LookUp::Known(None, Source::Memory);
-            }
-            return LookUp::Known(Some(entry), Source::Memory);
-        }
+        // Loads first: for whom a row was just read, it came from disk, though the memory tier has a copy by now.
         match self.loads.get(key) {
             Some(Ok(row)) => {
                 let live = row.clone().filter(|entry| !entry.deadline.passed(now_ms));
-                LookUp::Known(live, Source::Disk)
+                return LookUp::Known(live, Source::Disk);
             }
-            Some(Err(error)) => LookUp::Failed(Rc::clone(error)),
+            Some(Err(error)) => return LookUp::Failed(Rc::clone(error)),
+            None => {}
+        }
+        match self.memory.get(key) {
+            Some(entry) if entry.deadline.passed(now_ms) => {
+                self.memory.drop_expired(key);
+                LookUp::Known(None, Source::Memory)
+            }
+            Some(entry) => LookUp::Known(Some(entry), Source::Memory),
             None => LookUp::Unknown,
         }
     }
