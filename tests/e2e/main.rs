@@ -13,6 +13,7 @@
 //! | [`clients`] | nc, socat, redis-cli, redis-benchmark, redis-py |
 //! | [`readme`] | the tour of README.md, run as it stands there |
 //! | [`packages`] | real data: `tests/packages.py` on a sample of the machine's package list |
+//! | [`architecture`] | house rules: who may name what, and how long a file may get |
 //! | [`systemd`] | the unit file, as systemd itself judges it |
 //! | [`util`] | the harness: daemon, client, optional tools, waiting |
 //!
@@ -24,6 +25,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed test should panic")]
 
 mod abuse;
+mod architecture;
 mod basics;
 mod clients;
 mod expiry;

@@ -272,6 +272,24 @@ mod tests {
         assert!(find(b"").is_none());
     }
 
+    /// The README's rows, as they have to be.
+    fn readme_rows() -> String {
+        let escaped = |text: &str| text.replace('|', "\\|");
+        REGISTRY.iter().fold(String::new(), |rows, spec| {
+            let usage = format!("{} {}", spec.name.to_ascii_uppercase(), escaped(spec.usage));
+            format!("{rows}| `{}` | {} |\n", usage.trim_end(), spec.summary)
+        })
+    }
+
+    #[test]
+    fn the_readme_lists_every_command() {
+        let readme = include_str!("../../../README.md");
+        let begin = "| command | |\n|---|---|\n";
+        let rows = readme.split_once(begin).and_then(|(_, rest)| rest.split_once("<!-- end of commands -->"));
+        let (rows, _) = rows.expect("the README has a table of commands");
+        assert_eq!(rows, readme_rows(), "put these rows into README.md:\n{}", readme_rows());
+    }
+
     #[test]
     fn keys_are_found_where_the_spec_says() {
         let keys = |keys: Keys, words: &str| -> Vec<String> {

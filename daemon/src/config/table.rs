@@ -219,7 +219,7 @@ pub const SETTINGS: &[Setting] = &[
         group: Group::Expiry,
         kind: Kind::MaybeSpan(field!(default_ttl), Duration::ZERO..=AGES),
         default: Fallback::Text("0"),
-        live: true,
+        live: false,
         help: "Time to live of an entry that is set without one; 0 for none",
     },
     Setting {
@@ -227,7 +227,7 @@ pub const SETTINGS: &[Setting] = &[
         group: Group::Expiry,
         kind: Kind::Span(field!(cleanup_interval), MS..=DAY),
         default: Fallback::Text("1m"),
-        live: true,
+        live: false,
         help: "Time between removals of expired entries from the disk; they are never served meanwhile",
     },
     Setting {
@@ -235,7 +235,7 @@ pub const SETTINGS: &[Setting] = &[
         group: Group::Expiry,
         kind: Kind::Count(field!(cleanup_slice_rows), 1..=1_000_000),
         default: Fallback::Number(1000),
-        live: true,
+        live: false,
         help: "Entries removed in one go, with other work served in between",
     },
     Setting {
@@ -315,7 +315,7 @@ pub const SETTINGS: &[Setting] = &[
         group: Group::Log,
         kind: Kind::Level(field!(log_level)),
         default: Fallback::Text("info"),
-        live: true,
+        live: false,
         help: "Least important event that is logged: error, warn, info or debug",
     },
 ];

@@ -1,0 +1,154 @@
+//! A connection's bytes: receiving into the input, sending the output, and how long each may take.
+
+use std::io::ErrorKind;
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Buf as _;
+use larder_protocol::{Reply, Stat, Wire, encode};
+use tokio::io::{AsyncRead as _, Interest, Ready};
+use tokio::net::UnixStream;
+use tokio_util::sync::WaitForCancellationFuture;
+
+use super::{Connection, End};
+use crate::error::CommandError;
+
+impl Connection {
+    /// Waits for more input. Idle connections hold no buffers while they wait.
+    pub(super) async fn receive(
+        &mut self,
+        mut cancelled: Pin<&mut WaitForCancellationFuture<'_>>,
+    ) -> Result<(), End> {
+        let mid_request = self.parser.mid_request();
+        let (stream, input) = (&mut self.stream, &mut self.input);
+        let mut read = std::pin::pin!(async {
+            if !mid_request {
+                stream.readable().await?;
+            }
+            let buffer = input.ready();
+            std::future::poll_fn(|context| {
+                // `poll_read` by way of the buffer's spare room: one system call, and none to find out that no more is there.
+                tokio_util::io::poll_read_buf(Pin::new(&mut *stream), context, buffer)
+            })
+            .await
+        });
+        let mut received = std::pin::pin!(std::future::poll_fn(|context| {
+            if cancelled.as_mut().poll(context).is_ready() {
+                return Poll::Ready(Ok(0));
+            }
+            read.as_mut().poll(context)
+        }));
+        let received: std::io::Result<usize> = if mid_request {
+            let patience = self.host.settings.half_request_timeout;
+            match tokio::time::timeout(patience, received.as_mut()).await {
+                Ok(received) => received,
+                Err(_) => return Err(End::Stalled("half a request")),
+            }
+        } else {
+            received.await
+        };
+        match received {
+            Ok(0) | Err(_) => Err(End::Closed),
+            Ok(bytes) => {
+                self.host.cache.count(Stat::InputBytes, bytes as u64);
+                Ok(())
+            }
+        }
+    }
+
+    /// Sends what the client takes at once of the output, after the commits it depends on.
+    pub(super) async fn send_some(&mut self) -> Result<(), End> {
+        self.settle().await;
+        let mut sent = 0;
+        while !self.output.bytes().is_empty() {
+            match self.stream.try_write(self.output.bytes()) {
+                Ok(written) => {
+                    self.output.bytes_mut().advance(written);
+                    sent += written;
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(_) => return Err(End::Closed),
+            }
+        }
+        self.host.cache.count(Stat::OutputBytes, sent as u64);
+        if self.output.bytes().is_empty() {
+            self.output.give_back();
+        }
+        Ok(())
+    }
+
+    /// Sends the whole output, for as long as the client takes some of it now and then.
+    pub(super) async fn send_all(&mut self) -> Result<(), End> {
+        loop {
+            self.send_some().await?;
+            if self.output.bytes().is_empty() {
+                return Ok(());
+            }
+            self.wait_for(Interest::WRITABLE).await?;
+        }
+    }
+
+    /// Returns when there is nothing to send, or not too much and something to receive: a client that sends a long
+    /// pipeline before it reads the first answer must not find both sides waiting for each other.
+    pub(super) async fn send_or_wait_for_input(&mut self) -> Result<(), End> {
+        while !self.output.bytes().is_empty() {
+            if self.output.bytes().len() >= self.host.settings.output_limit_bytes {
+                return self.send_all().await;
+            }
+            let ready = self.wait_for(Interest::READABLE | Interest::WRITABLE).await?;
+            if ready.is_writable() {
+                self.send_some().await?;
+            }
+            if ready.is_readable() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for the client while there is something to send.
+    pub(super) async fn wait_for(&mut self, interest: Interest) -> Result<Ready, End> {
+        match tokio::time::timeout(self.host.settings.output_stall, self.stream.ready(interest)).await {
+            Ok(Ok(ready)) => Ok(ready),
+            Ok(Err(_)) => Err(End::Closed),
+            Err(_) => Err(End::Stalled("answers that are not read")),
+        }
+    }
+
+    /// Makes room for what is still to come of a request, as far as that is known.
+    pub(super) async fn make_room(&mut self, want: usize) -> Result<(), End> {
+        if self.input.bytes().is_empty() {
+            self.input.give_back();
+            return Ok(());
+        }
+        let patience = self.host.settings.half_request_timeout;
+        if self.input.grow(want, patience).await {
+            return Ok(());
+        }
+        let error = CommandError::NoBuffers { limit_bytes: self.host.settings.buffer_budget_bytes };
+        encode(&Reply::error(error.to_string()), Wire::Resp2, self.output.ready());
+        self.send_all().await?;
+        Err(End::Closed)
+    }
+}
+
+/// Reads and throws away what the client still sends, for a moment: closing with unread input would make the system
+/// discard the answer on its way.
+pub(super) async fn linger(stream: &mut UnixStream) {
+    const LINGER: Duration = Duration::from_millis(200);
+    const LINGER_BYTES_MAX: usize = 1 << 20;
+    let mut scratch = [0; 4_096];
+    let mut rest = LINGER_BYTES_MAX;
+    let drained = async {
+        while rest > 0 {
+            let mut buffer = tokio::io::ReadBuf::new(&mut scratch);
+            let read = std::future::poll_fn(|context| Pin::new(&mut *stream).poll_read(context, &mut buffer));
+            if read.await.is_err() || buffer.filled().is_empty() {
+                return;
+            }
+            rest = rest.saturating_sub(buffer.filled().len());
+        }
+    };
+    let _ = tokio::time::timeout(LINGER, drained).await;
+}
