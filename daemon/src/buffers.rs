@@ -51,6 +51,12 @@ impl Buffers {
         Share { buffers: Rc::clone(self), bytes: BytesMut::new(), counted: 0 }
     }
 
+    /// How much one output may hold before it must be sent: `limit`, or far less while the budget is used up.
+    #[must_use]
+    pub fn output_limit(&self, limit: usize) -> usize {
+        if self.used_bytes.get() < self.budget_bytes { limit } else { limit.min(SMALL_BYTES) }
+    }
+
     /// Bytes that count against the budget now.
     #[cfg(test)]
     fn used_bytes(&self) -> usize {
@@ -112,6 +118,22 @@ impl Share {
         true
     }
 
+    /// Counts what the buffer has grown to by being written to. Answers are not refused for want of budget, since they
+    /// are there already, but their clients get no more before they have read these.
+    pub fn recount(&mut self) {
+        let counted = self.bytes.capacity().saturating_sub(2 * SMALL_BYTES);
+        if counted > self.counted {
+            self.buffers.used_bytes.set(self.buffers.used_bytes.get() + counted - self.counted);
+            self.counted = counted;
+        }
+    }
+
+    /// All connections' buffers.
+    #[must_use]
+    pub fn all(&self) -> &Buffers {
+        &self.buffers
+    }
+
     /// Gives the empty buffer back.
     pub fn give_back(&mut self) {
         debug_assert!(self.bytes.is_empty(), "what is in it would be lost");
@@ -154,6 +176,18 @@ mod tests {
         assert!(buffers.used_bytes() > 0);
         drop(share);
         assert_eq!(buffers.used_bytes(), 0);
+    }
+
+    #[test]
+    fn outputs_count_and_shrink_each_others_limit() {
+        let buffers = Rc::new(Buffers::new(1 << 20));
+        let mut share = buffers.share();
+        assert_eq!(buffers.output_limit(1 << 19), 1 << 19);
+        share.ready().extend_from_slice(&vec![0; 1 << 21]);
+        share.recount();
+        assert_eq!(buffers.output_limit(1 << 19), SMALL_BYTES);
+        drop(share);
+        assert_eq!((buffers.used_bytes(), buffers.output_limit(1 << 19)), (0, 1 << 19));
     }
 
     #[tokio::test]

@@ -168,12 +168,13 @@ impl Connection {
     /// Runs requests from `next` on for as long as they need nothing but the cache as it is.
     fn run_steps(&mut self, next: &mut usize) -> Pause {
         let Self { host, client, input, output, requests, missing, unsettled, turn, .. } = self;
-        let (key_bytes_max, output_max) = (host.settings.max_key_bytes, host.settings.output_limit_bytes);
+        let key_bytes_max = host.settings.max_key_bytes;
+        let output_max = output.all().output_limit(host.settings.output_limit_bytes);
         let has_room = host.cache.has_room();
-        let output = output.ready();
+        let answers = output.ready();
         let pause = host.cache.run(missing, |view| {
             while *next < requests.len() {
-                if output.len() >= output_max {
+                if answers.len() >= output_max {
                     return Pause::OutputFull;
                 }
                 let request = requests.get(*next, input.bytes());
@@ -194,23 +195,24 @@ impl Connection {
                         done
                     }
                 };
-                let from = output.len();
+                let from = answers.len();
                 let wire = wire_of(request, client);
                 match done {
-                    Ok(reply) => encode(&reply, wire, output),
+                    Ok(reply) => encode(&reply, wire, answers),
                     Err(Stop::Error(error)) => {
                         view.counters().bump(Stat::CommandErrors);
-                        encode(&Reply::error(error.to_string()), wire, output);
+                        encode(&Reply::error(error.to_string()), wire, answers);
                     }
                     Err(Stop::Missing) => unreachable!("handled above"),
                 }
                 if view.depends_on_commit() {
-                    unsettled.push((from..output.len(), wire));
+                    unsettled.push((from..answers.len(), wire));
                 }
                 *next += 1;
             }
             Pause::Done
         });
+        output.recount();
         if !unsettled.is_empty() {
             let now = host.cache.turn();
             // Whoever lets a turn pass settles first, so that all that is unsettled waits for one commit.

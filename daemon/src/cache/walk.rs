@@ -21,8 +21,11 @@ const SLOTS_A_STEP: usize = 4_096;
 /// Keys deleted in one step, and so in one commit: about a millisecond.
 const DELETIONS_A_STEP: usize = 1_000;
 
-/// Above this many unmerged writes, [`Cache::count_roughly`] estimates instead of asking the main file about each.
+/// Above this many unmerged writes, [`Cache::count_roughly`] asks the main file about a sample instead of about each.
 const EXACT_SLOTS_MAX: usize = 20_000;
+
+/// Size of that sample: a few milliseconds of look-ups, and an error of some percent of the unmerged writes.
+const SAMPLE_SLOTS: usize = 4_000;
 
 /// How many entries there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -159,76 +162,73 @@ impl Cache {
     /// Where the main file cannot be read.
     pub async fn count_exactly(&self) -> Result<Count, CommandError> {
         self.commit();
-        loop {
-            let releases = self.0.inner.borrow().tiers.releases();
-            let (buffered, keys) = self.count_buffer().await;
-            let now_ms = self.now_ms();
-            let (readers, hidden) = {
-                let inner = self.0.inner.borrow();
-                (inner.readers()?, inner.tiers.main_hidden())
-            };
-            if hidden {
-                return Ok(buffered);
-            }
-            let census = blocking(move || readers.census(&keys, now_ms))
-                .await
-                .map_err(|error| CommandError::Unreadable(error.to_string()))?;
-            if self.0.inner.borrow().tiers.releases() == releases {
-                return Ok(buffered.with(&census));
-            }
-        }
+        self.count_entries(1).await
     }
 
-    /// Counts the entries: exactly while few writes wait to be merged, otherwise as if every key among them were new.
+    /// Counts the entries: exactly while few writes wait to be merged, otherwise from a sample of those writes.
     ///
     /// # Errors
     /// Where the main file cannot be read.
     pub async fn count_roughly(&self) -> Result<Count, CommandError> {
         let (slots, _) = self.0.inner.borrow().tiers.buffer_figures();
         if slots <= EXACT_SLOTS_MAX {
-            return self.count_exactly().await;
+            self.count_exactly().await
+        } else {
+            self.count_entries(slots / SAMPLE_SLOTS).await
         }
-        let (accounting, hidden) = {
-            let inner = self.0.inner.borrow();
-            (inner.accounting, inner.tiers.main_hidden())
-        };
-        let rows = if hidden { 0 } else { accounting.rows };
-        let ttl_rows = if hidden { 0 } else { accounting.ttl_rows };
-        Ok(Count { entries: rows as u64 + slots as u64, expired: 0, ttl: ttl_rows as u64 })
     }
 
-    /// What the write buffer holds by itself, and the keys that shadow rows of the main file.
-    async fn count_buffer(&self) -> (Count, Vec<Key>) {
+    /// Counts the main file, and every `stride`-th write that is not merged, with the weight of all it stands for.
+    ///
+    /// The main file is read after the buffer. A write that is merged in between is then met in both, and taken off again
+    /// as a row that the buffer shadows; so none is counted twice, and none is missed.
+    async fn count_entries(&self, stride: usize) -> Result<Count, CommandError> {
+        let (buffered, keys) = self.count_buffer(stride).await;
+        let now_ms = self.now_ms();
+        let (readers, hidden) = {
+            let inner = self.0.inner.borrow();
+            (inner.readers()?, inner.tiers.main_hidden())
+        };
+        let census = if hidden {
+            Census::default()
+        } else {
+            blocking(move || readers.census(keys, now_ms))
+                .await
+                .map_err(|error| CommandError::Unreadable(error.to_string()))?
+        };
+        let total = |buffered: u64, rows: i64, shadowed: i64| {
+            (rows + (buffered as i64 - shadowed) * stride as i64).max(0) as u64
+        };
+        Ok(Count {
+            entries: total(buffered.entries, census.rows, census.shadowed),
+            expired: total(buffered.expired, census.expired_rows, census.shadowed_expired),
+            ttl: total(buffered.ttl, census.ttl_rows, census.shadowed_ttl),
+        })
+    }
+
+    /// What every `stride`-th slot of the write buffer holds, and the keys of these slots.
+    async fn count_buffer(&self, stride: usize) -> (Count, Vec<Key>) {
         let mut count = Count::default();
         let mut keys = Vec::new();
-        let ids: Vec<u64> =
-            self.0.inner.borrow().tiers.generations().map(crate::buffer::Generation::id).collect();
-        for (age, &id) in ids.iter().enumerate() {
-            let mut from = 0;
-            loop {
-                let now_ms = self.now_ms();
-                let looked_at = {
+        let ends: Vec<(u64, usize)> = {
+            let inner = self.0.inner.borrow();
+            inner.tiers.generations().map(|generation| (generation.id(), generation.len())).collect()
+        };
+        for (id, len) in ends {
+            for from in (0..len).step_by(SLOTS_A_STEP * stride) {
+                {
                     let inner = self.0.inner.borrow();
-                    let Some(there) = inner.tiers.generations().find(|there| there.id() == id) else { break };
-                    let mut looked_at = 0;
-                    for (key, slot) in there.slots(from).take(SLOTS_A_STEP) {
-                        looked_at += 1;
-                        let shadowed = age > 0
-                            && inner
-                                .tiers
-                                .generations()
-                                .any(|newer| newer.id() > id && newer.get(key).is_some());
-                        if !shadowed {
+                    let now_ms = self.now_ms();
+                    let generations = || inner.tiers.generations();
+                    let there = generations().filter(|there| there.id() == id);
+                    let slots = there.flat_map(|there| there.slots(from).step_by(stride).take(SLOTS_A_STEP));
+                    for (key, slot) in slots {
+                        if !generations().any(|newer| newer.id() > id && newer.get(key).is_some()) {
                             count.add(&slot.state, now_ms);
                             keys.push(key.clone());
                         }
                     }
-                    looked_at
-                };
-                if looked_at == 0 {
-                    break;
                 }
-                from += looked_at;
                 tokio::task::yield_now().await;
             }
         }
@@ -248,15 +248,6 @@ impl Count {
             self.entries += 1;
             self.ttl += u64::from(entry.deadline != Deadline::NEVER);
             self.expired += u64::from(entry.deadline.passed(now_ms));
-        }
-    }
-
-    /// Adds what the main file holds beside the shadowed rows.
-    fn with(self, census: &Census) -> Self {
-        Self {
-            entries: self.entries + (census.rows - census.shadowed) as u64,
-            expired: self.expired + (census.expired_rows - census.shadowed_expired) as u64,
-            ttl: self.ttl + (census.ttl_rows - census.shadowed_ttl) as u64,
         }
     }
 }

@@ -93,7 +93,9 @@ impl Connection {
     /// pipeline before it reads the first answer must not find both sides waiting for each other.
     pub(super) async fn send_or_wait_for_input(&mut self) -> Result<(), End> {
         while !self.output.bytes().is_empty() {
-            if self.output.bytes().len() >= self.host.settings.output_limit_bytes {
+            if self.output.bytes().len()
+                >= self.output.all().output_limit(self.host.settings.output_limit_bytes)
+            {
                 return self.send_all().await;
             }
             let ready = self.wait_for(Interest::READABLE | Interest::WRITABLE).await?;

@@ -129,7 +129,9 @@ impl Readers {
     ///
     /// # Errors
     /// Where SQLite cannot read.
-    pub fn census(&self, shadowing: &[Key], now_ms: i64) -> Result<Census, StoreError> {
+    pub fn census(&self, mut shadowing: Vec<Key>, now_ms: i64) -> Result<Census, StoreError> {
+        // In key order, neighbours are on the same page: several times faster for many keys.
+        shadowing.sort_unstable();
         self.with(|connection| {
             let snapshot = connection.unchecked_transaction()?;
             let mut census = Census::default();
@@ -137,7 +139,7 @@ impl Readers {
                 snapshot.query_row(sql::READ_ACCOUNTING, (), |row| Ok((row.get(0)?, row.get(1)?)))?;
             census.expired_rows = snapshot.query_row(sql::COUNT_EXPIRED, [now_ms], |row| row.get(0))?;
             let mut size = snapshot.prepare_cached(sql::SIZE)?;
-            for key in shadowing {
+            for key in &shadowing {
                 if let Some(deadline) = size.query_row([key], |row| row.get(1)).optional()? {
                     let deadline = Deadline::from_stored(deadline);
                     census.shadowed += 1;
