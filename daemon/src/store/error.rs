@@ -53,6 +53,12 @@ pub enum StoreError {
         /// The first version without the bug.
         needed: &'static str,
     },
+    /// Every connection for reading stayed busy.
+    #[error("no connection for reading larder.db became free within {waited_s} s: the disk is slow, or raise 'readers'")]
+    NoReader {
+        /// How long the read waited.
+        waited_s: u64,
+    },
     /// The thread that owns the main file has ended.
     #[error("the storage thread has ended")]
     KeeperGone,

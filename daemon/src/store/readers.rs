@@ -19,6 +19,9 @@ use crate::glob::Pattern;
 /// A key is looked at by every scan step, so a step costs at most this many rows, some milliseconds.
 const SCAN_ROWS_MAX: usize = 10_000;
 
+/// How long a read waits for a connection before it fails.
+const READER_WAIT: Duration = Duration::from_secs(10);
+
 /// Shared by whoever reads; clones share the pool.
 #[derive(Clone, Debug)]
 pub struct Readers {
@@ -63,7 +66,7 @@ impl Readers {
             .max_lifetime(None)
             .idle_timeout(None)
             .test_on_check_out(false)
-            .connection_timeout(Duration::from_secs(30))
+            .connection_timeout(READER_WAIT)
             .build(main_file::reader_manager(dir))
             .map_err(|error| {
                 let source = rusqlite::Error::SqliteFailure(
@@ -155,8 +158,8 @@ impl Readers {
         &self,
         read: impl FnOnce(&PooledConnection<SqliteConnectionManager>) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
-        // As many blocking threads as connections: waiting here means more readers than that, not a fault.
-        let connection = self.pool.get().map_err(|_| StoreError::KeeperGone)?;
+        // About as many blocking threads as connections, so one is free now or in a moment.
+        let connection = self.pool.get().map_err(|_| StoreError::NoReader { waited_s: READER_WAIT.as_secs() })?;
         read(&connection).map_err(|source| StoreError::Sqlite {
             action: "read",
             path: "larder.db".into(),
