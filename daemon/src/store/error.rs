@@ -54,7 +54,9 @@ pub enum StoreError {
         needed: &'static str,
     },
     /// Every connection for reading stayed busy.
-    #[error("no connection for reading larder.db became free within {waited_s} s: the disk is slow, or raise 'readers'")]
+    #[error(
+        "no connection for reading larder.db became free within {waited_s} s: the disk is slow, or raise 'readers'"
+    )]
     NoReader {
         /// How long the read waited.
         waited_s: u64,

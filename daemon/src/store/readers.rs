@@ -159,7 +159,8 @@ impl Readers {
         read: impl FnOnce(&PooledConnection<SqliteConnectionManager>) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
         // About as many blocking threads as connections, so one is free now or in a moment.
-        let connection = self.pool.get().map_err(|_| StoreError::NoReader { waited_s: READER_WAIT.as_secs() })?;
+        let connection =
+            self.pool.get().map_err(|_| StoreError::NoReader { waited_s: READER_WAIT.as_secs() })?;
         read(&connection).map_err(|source| StoreError::Sqlite {
             action: "read",
             path: "larder.db".into(),
