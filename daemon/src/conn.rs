@@ -48,7 +48,7 @@ pub async fn serve(
     buffers: Rc<Buffers>,
     stop: CancellationToken,
 ) {
-    let limits = host.settings.frame_limits();
+    let limits = host.settings().frame_limits();
     let mut connection = Connection {
         stream,
         client,
@@ -106,7 +106,6 @@ impl Connection {
         mut cancelled: Pin<&mut WaitForCancellationFuture<'_>>,
     ) -> Result<Never, End> {
         loop {
-            self.send_or_wait_for_input().await?;
             self.receive(cancelled.as_mut()).await?;
             loop {
                 let progress = self.parser.parse(self.input.bytes(), &mut self.requests, REQUESTS_A_ROUND);
@@ -135,16 +134,22 @@ impl Connection {
     async fn run_all(&mut self) -> Result<(), End> {
         let host = Rc::clone(&self.host);
         let mut next = 0;
-        // Rows stay available until the requests they were loaded for have run.
-        let mut loaded = None;
+        // Rows stay available until the request they were loaded for has run. While it waits, a merge may move more of
+        // its keys out of the buffer, so it may have to wait again: dropping the first rows then could go on for ever.
+        let mut loaded = Vec::new();
+        let mut loaded_for = next;
         while next < self.requests.len() {
             match self.run_steps(&mut next) {
                 Pause::Done => {}
                 Pause::Missing => {
                     self.settle().await;
                     let missing = std::mem::take(&mut self.missing);
-                    loaded = Some(host.cache.load(missing).await);
-                    continue;
+                    let more = host.cache.load(missing).await;
+                    if next != loaded_for {
+                        loaded.clear();
+                        loaded_for = next;
+                    }
+                    loaded.push(more);
                 }
                 Pause::NoRoom => {
                     self.send_some().await?;
@@ -160,7 +165,6 @@ impl Connection {
                 }
                 Pause::OutputFull => self.send_all().await?,
             }
-            drop(loaded.take());
         }
         Ok(())
     }
@@ -168,8 +172,8 @@ impl Connection {
     /// Runs requests from `next` on for as long as they need nothing but the cache as it is.
     fn run_steps(&mut self, next: &mut usize) -> Pause {
         let Self { host, client, input, output, requests, missing, unsettled, turn, .. } = self;
-        let key_bytes_max = host.settings.max_key_bytes;
-        let output_max = output.all().output_limit(host.settings.output_limit_bytes);
+        let key_bytes_max = host.settings().max_key_bytes;
+        let output_max = output.all().output_limit(host.settings().output_limit_bytes);
         let has_room = host.cache.has_room();
         let answers = output.ready();
         let pause = host.cache.run(missing, |view| {

@@ -15,16 +15,16 @@ impl Deadline {
     /// No TTL.
     pub const NEVER: Self = Self(i64::MAX);
 
-    /// The deadline at `unix_ms`.
+    /// The deadline at `unix_ms`. The last millisecond there is stands for `NEVER`, so it is moved by one.
     #[must_use]
     pub const fn at(unix_ms: i64) -> Self {
-        Self(unix_ms)
+        Self(if unix_ms == i64::MAX { i64::MAX - 1 } else { unix_ms })
     }
 
     /// The deadline from its stored form, where no TTL is NULL.
     #[must_use]
     pub fn from_stored(unix_ms: Option<i64>) -> Self {
-        unix_ms.map_or(Self::NEVER, Self)
+        unix_ms.map_or(Self::NEVER, Self::at)
     }
 
     /// Unix milliseconds, or `None` without a TTL.

@@ -102,8 +102,48 @@ pub enum CommandError {
         /// The limit.
         limit: usize,
     },
+    /// The client closed its sending side in the middle of a request. What is cut short is never run: a cut
+    /// `DEL user:12` would be `DEL user:1`.
+    #[error(
+        "ERR Protocol error: the connection ended inside a request, which was not run; a line ends with a line feed"
+    )]
+    HalfRequest,
+    /// A client's name, or what it says about its library, over the limit.
+    #[error("ERR {what} of {bytes} bytes is longer than the limit of {limit}")]
+    NameTooLong {
+        /// What it is.
+        what: &'static str,
+        /// Its length.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// COMMAND INFO or DOCS about too many commands at once.
+    #[error("ERR more than {limit} names in one request")]
+    TooManyNames {
+        /// The limit.
+        limit: usize,
+    },
+    /// An answer over the limit.
+    #[error(
+        "ERR the answer would have {bytes} bytes, more than the limit of {limit} (max_value and 32 MiB): ask for fewer keys at a time"
+    )]
+    AnswerTooLong {
+        /// Its length so far.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// An argument of one of larder's own commands that it does not know.
+    #[error("ERR syntax error, expected {expected}, got '{got}'")]
+    Expected {
+        /// What could stand there.
+        expected: &'static str,
+        /// What does, shortened.
+        got: String,
+    },
     /// A key over the limit.
-    #[error("ERR key of {bytes} bytes is longer than max_key_bytes ({limit})")]
+    #[error("ERR key of {bytes} bytes is longer than max_key ({limit})")]
     KeyTooLong {
         /// Its length.
         bytes: usize,

@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use larderd::config::{self, Command, Environment, Settings};
+use larderd::config::{self, Command, ConfigError, Environment, Settings};
+use larderd::logging::LogHandle;
 use larderd::server::{self, Start};
 use larderd::{endpoint, limits_fd, logging, signals};
 
@@ -20,11 +21,11 @@ fn main() -> ExitCode {
         }
     };
     let journal = std::env::var_os("JOURNAL_STREAM");
-    let _log = logging::init(config.settings.log_level, logging::Style::detect(journal.as_deref()));
+    let log = logging::init(config.settings.log_level, logging::Style::detect(journal.as_deref()));
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    match start(config.settings) {
+    match start(config.settings, log) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error}");
@@ -33,7 +34,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn start(settings: Settings) -> Result<(), Box<dyn std::error::Error>> {
+fn start(settings: Settings, log: LogHandle) -> Result<(), Box<dyn std::error::Error>> {
     // Whatever is created, the data files foremost, is for this user alone; the socket gets its own mode.
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     // Early, so that a signal during the start is not lost.
@@ -45,9 +46,17 @@ fn start(settings: Settings) -> Result<(), Box<dyn std::error::Error>> {
     }
     let _data = endpoint::lock_data(&settings.data)?;
     let (listener, _socket) = endpoint::listen(&settings.socket, settings.socket_mode)?;
-    server::run(Start { settings, listener, signals, ready })?;
+    server::run(Start { settings, listener, signals, ready, reread: Box::new(reread), log })?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// The settings as they are now, from the same options and the same environment as at the start.
+fn reread() -> Result<Settings, ConfigError> {
+    match config::load(std::env::args_os(), &Environment::of_process(), server::version())? {
+        Command::Run(config) => Ok(config.settings),
+        Command::Print(_) => unreachable!("the daemon was started with these options"),
+    }
 }
 
 /// Says where to reach the daemon and what to try first.

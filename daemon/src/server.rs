@@ -18,9 +18,10 @@ use crate::buffers::Buffers;
 use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::cmd::{Client, Host, REGISTRY};
-use crate::config::Settings;
+use crate::config::{ConfigError, Reloaded, Settings};
 use crate::conn;
 use crate::error::CommandError;
+use crate::logging::LogHandle;
 use crate::signals::Signal;
 use crate::store::{self, StoreError};
 
@@ -34,7 +35,6 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const EXTRA_BLOCKING_THREADS: usize = 2;
 
 /// What the daemon is started with.
-#[derive(Debug)]
 pub struct Start {
     /// The settings in force.
     pub settings: Settings,
@@ -44,6 +44,10 @@ pub struct Start {
     pub signals: mpsc::Receiver<Signal>,
     /// Called once connections are served.
     pub ready: fn(&Settings),
+    /// Reads the settings anew, from wherever they came.
+    pub reread: Box<dyn Fn() -> Result<Settings, ConfigError>>,
+    /// For changing the level of the log.
+    pub log: LogHandle,
 }
 
 /// Why the daemon ended other than by being told to.
@@ -75,7 +79,7 @@ pub fn run(start: Start) -> Result<(), ServeError> {
 }
 
 async fn serve(start: Start) -> Result<(), ServeError> {
-    let Start { settings, listener, mut signals, ready } = start;
+    let Start { settings, listener, mut signals, ready, reread, log } = start;
     let settings = Rc::new(settings);
     let (cache, background) = Cache::open(&settings, Clock::start(), REGISTRY.len())?;
     let listener = UnixListener::from_std(listener).map_err(ServeError::Runtime)?;
@@ -89,7 +93,7 @@ async fn serve(start: Start) -> Result<(), ServeError> {
             accepted = listener.accept() => clients.accepted(accepted.map(|(stream, _)| stream)).await,
             Some(signal) = signals.recv() => match signal {
                 Signal::Stop => break Ok(()),
-                Signal::Reload => tracing::info!("reloading settings is not possible in this version: restart instead"),
+                Signal::Reload => reload(&host, reread(), &log),
                 Signal::Report => report(&host).await,
             },
             () = fatal.cancelled() => break Err(ServeError::Background),
@@ -120,7 +124,7 @@ struct Clients {
 impl Clients {
     fn new(host: Rc<Host>) -> Self {
         // The largest value must always fit, however much of the budget others hold.
-        let budget_bytes = host.settings.buffer_budget_bytes + host.settings.max_value_bytes;
+        let budget_bytes = host.settings().buffer_budget_bytes + host.settings().max_value_bytes;
         Self {
             host,
             buffers: Rc::new(Buffers::new(budget_bytes)),
@@ -142,7 +146,7 @@ impl Clients {
                 return;
             }
         };
-        if self.tracker.len() >= self.host.settings.max_connections {
+        if self.tracker.len() >= self.host.settings().max_connections {
             self.reject(&stream);
             return;
         }
@@ -160,7 +164,7 @@ impl Clients {
     fn reject(&self, stream: &UnixStream) {
         self.host.cache.count(Stat::ConnectionsRejected, 1);
         let mut out = bytes::BytesMut::new();
-        let error = CommandError::TooManyClients { limit: self.host.settings.max_connections };
+        let error = CommandError::TooManyClients { limit: self.host.settings().max_connections };
         encode(&Reply::error(error.to_string()), Wire::Resp2, &mut out);
         // The socket is new and empty, so this fits; who has gone already does not care.
         let _ = stream.try_write(&out);
@@ -195,6 +199,25 @@ impl Drop for Counted {
             self.0.cache.count(Stat::ConnectionsFailed, 1);
         }
     }
+}
+
+/// Takes over what may change. Settings that cannot be read or make no sense leave everything as it was.
+fn reload(host: &Host, fresh: Result<Settings, ConfigError>, log: &LogHandle) {
+    let fresh = match fresh {
+        Ok(fresh) => fresh,
+        Err(error) => {
+            tracing::error!("the settings stay as they are: {error}");
+            return;
+        }
+    };
+    let Reloaded { changed, need_restart } = host.reload(&fresh);
+    log.set_level(host.settings().log_level);
+    let list = |names: &[&str]| if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
+    tracing::info!(
+        "settings reloaded, changed: {}; waiting for a restart: {}",
+        list(&changed),
+        list(&need_restart)
+    );
 }
 
 async fn report(host: &Host) {

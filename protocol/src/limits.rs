@@ -25,6 +25,10 @@ pub const ARGS: usize = 1_048_576;
 /// key as costly as a whole cache. Checked by the commands, which answer an error and go on.
 pub const KEY_BYTES: usize = 64 * 1024;
 
+/// Longest name a client gives itself or its library. It is kept for as long as the connection lives.
+/// Error: `ERR client name of N bytes is longer than the limit of 256`.
+pub const NAME_BYTES: usize = 256;
+
 /// Longest pattern of DELPAT. Matching costs at most pattern times key length, so a pattern as long as a key could hold
 /// the loop up. Error: `ERR pattern of N bytes is longer than the limit of 4096`.
 pub const PATTERN_BYTES: usize = 4 * 1024;

@@ -139,7 +139,7 @@ stats! {
     }
     /// What is stored.
     Entries "entries" {
-        Entries "entries": Gauge, "1", "entries stored, the expired ones included; from a sample while over 20,000 writes wait to be merged";
+        Entries "entries": Gauge, "1", "entries, the expired included; estimated while over 20,000 writes wait to be merged";
         EntriesActive "entries_active": Gauge, "1", "entries that can be read: entries less entries_expired";
         EntriesExpired "entries_expired": Gauge, "1", "entries past their deadline and not yet removed";
         EntriesTtl "entries_ttl": Gauge, "1", "entries with a deadline";

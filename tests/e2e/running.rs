@@ -9,7 +9,7 @@ use std::process::Command;
 
 use rustix::process::Signal;
 
-use crate::util::{Daemon, Outcome, Reply, larderd, run};
+use crate::util::{Daemon, Outcome, Reply, larderd, run, wait_until};
 
 /// Runs a `larderd` that should refuse to start, and returns what it printed.
 #[track_caller]
@@ -271,4 +271,36 @@ fn sigterm_and_sigint_stop_while_clients_are_connected() {
         daemon.restart();
         daemon.client().check("GET k", "=v");
     }
+}
+
+#[test]
+fn a_reload_takes_over_what_may_change_and_leaves_bad_settings_alone() {
+    let (dir, file) = configuration("default_ttl = \"500s\"\nreaders = 2\n");
+    let socket = dir.path().join("s.sock");
+    let data = dir.path().join("data");
+    let arguments = ["--socket", text(&socket), "--data", text(&data), "--config", text(&file)];
+    let arguments = arguments.map(str::to_owned).to_vec();
+    let daemon = Daemon::start_with(dir, socket, arguments, Vec::new());
+    let mut client = daemon.client();
+    client.check("SET k v", "+OK");
+    assert!((499..=500).contains(&client.int("TTL k")));
+
+    fs::write(&file, "default_ttl = \"70s\"\nreaders = 3\n").unwrap();
+    daemon.signal(Signal::HUP);
+    wait_until("the log to say what was reloaded", || {
+        let output = daemon.output();
+        let says = output.contains("changed: default_ttl; waiting for a restart: readers");
+        if says { Ok(()) } else { Err(output) }
+    });
+    client.check("SET k v", "+OK");
+    assert!((69..=70).contains(&client.int("TTL k")));
+
+    fs::write(&file, "default_ttl = \"soon\"\n").unwrap();
+    daemon.signal(Signal::HUP);
+    wait_until("the log to name the bad setting", || {
+        let output = daemon.output();
+        if output.contains("stay as they are") && output.contains("soon") { Ok(()) } else { Err(output) }
+    });
+    client.check("SET k v", "+OK");
+    assert!((69..=70).contains(&client.int("TTL k")));
 }

@@ -49,6 +49,28 @@ fn what_was_merged_is_answered_from_disk_without_a_memory_tier() {
 }
 
 #[test]
+fn commands_whose_keys_are_in_different_tiers_always_come_to_an_end() {
+    // While the absent keys are looked up on disk, merges take `a` out of the buffer: it must then be looked up as
+    // well, and the others must not have to be looked up again because of that.
+    let daemon = Daemon::start(&["--memory-cap", "0", "--merge-interval", "1ms", "--merge-bytes", "1"]);
+    thread::scope(|scope| {
+        for number in 0..4 {
+            let mut client = daemon.client();
+            scope.spawn(move || {
+                for round in 0..400 {
+                    client.check(&format!("SET a{number} {round}"), "+OK");
+                    let reply = client.cmd(&format!("MGET a{number} absent1 absent2"));
+                    assert_eq!(reply, Reply::parse(&format!("[={round} nil nil]")).unwrap());
+                    client.check(&format!("DEL a{number} absent3"), ":1");
+                    client.check(&format!("EXISTS a{number} absent4"), ":0");
+                }
+            });
+        }
+    });
+    daemon.check_healthy();
+}
+
+#[test]
 fn memory_stays_under_its_cap_and_nothing_is_lost() {
     const ENTRIES: usize = 3_000;
     const CAP: i64 = 256 << 10;

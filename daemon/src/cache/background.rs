@@ -106,8 +106,12 @@ impl Cache {
         let mut inner = self.0.inner.borrow_mut();
         match rows {
             Ok(rows) => {
-                for (key, row) in keys.iter().zip(rows) {
-                    inner.tiers.arrived(key, Ok(row), now_ms);
+                let mut rows = rows.into_iter();
+                for key in &keys {
+                    match rows.next() {
+                        Some(row) => inner.tiers.arrived(key, Ok(row), now_ms),
+                        None => inner.tiers.skipped(key),
+                    }
                 }
             }
             Err(error) => {
@@ -194,14 +198,20 @@ impl Cache {
     }
 
     async fn clean_in_intervals(self) {
-        // The first tick is at once: what expired while the daemon was down goes first.
-        let mut ticks = tokio::time::interval(self.0.config.cleanup_interval);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // The first run is at once: what expired while the daemon was down goes first.
         loop {
-            ticks.tick().await;
             if let Err(error) = self.0.inner.borrow_mut().sweep(None) {
                 tracing::warn!("clean-up by interval left out: {error}");
             }
+            let began = tokio::time::Instant::now();
+            // A shorter interval that comes with a reload counts from the last run as well.
+            while tokio::time::timeout_at(
+                began + self.0.live.get().cleanup_interval,
+                self.0.applied.notified(),
+            )
+            .await
+            .is_ok()
+            {}
         }
     }
 

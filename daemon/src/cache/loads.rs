@@ -215,6 +215,20 @@ mod tests {
     }
 
     #[test]
+    fn a_key_named_twice_waits_for_one_read() {
+        let mut loads = Loads::default();
+        let ticket = Rc::new(Ticket::default());
+        loads.want(&key(), &ticket);
+        loads.want(&key(), &ticket);
+        assert_eq!(loads.take_queue(), [key()]);
+        loads.arrived(&key(), Ok(Some(row())));
+        assert!(!ticket.is_waiting());
+        loads.done(&key());
+        loads.done(&key());
+        assert!(loads.by_key.is_empty());
+    }
+
+    #[test]
     fn a_holder_that_gives_up_leaves_nothing_behind() {
         let mut loads = Loads::default();
         loads.want(&key(), &Rc::new(Ticket::default()));

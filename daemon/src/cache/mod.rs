@@ -12,6 +12,7 @@
 //! ```
 
 mod background;
+mod commit;
 mod loads;
 mod memory;
 #[cfg(test)]
@@ -23,7 +24,7 @@ mod turn;
 mod view;
 mod walk;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
@@ -36,16 +37,16 @@ use background::Asked;
 pub use background::Background;
 pub use memory::Memory;
 pub use turn::Turn;
-pub use view::{Stop, View};
+pub use view::{Rules, Stop, View};
 pub use walk::Count;
 
-use crate::clock::{Clock, Stopwatch};
+use crate::clock::Clock;
 use crate::config::{Durability, Settings};
 use crate::entry::Key;
 use crate::error::CommandError;
 use crate::stats::Counters;
 use crate::store::batch::BatchEncoder;
-use crate::store::{self, Accounting, CommitError, Journal, Sealed, Store, StoreError, Sync};
+use crate::store::{self, Accounting, Journal, Store, StoreError, Sync};
 use loads::Ticket;
 use tiers::Tiers;
 
@@ -73,6 +74,9 @@ struct Shared {
     fatal: CancellationToken,
     fatal_error: RefCell<Option<StoreError>>,
     config: Config,
+    live: Cell<Live>,
+    /// `live` has changed.
+    applied: Notify,
 }
 
 /// The settings that matter here.
@@ -84,8 +88,25 @@ struct Config {
     journal_limit_bytes: u64,
     merge_interval: Duration,
     flush_interval: Duration,
+}
+
+/// Those that may change while the daemon runs.
+#[derive(Clone, Copy, Debug)]
+struct Live {
     cleanup_interval: Duration,
-    default_ttl_ms: Option<i64>,
+    rules: Rules,
+}
+
+impl Live {
+    fn of(settings: &Settings) -> Self {
+        Self {
+            cleanup_interval: settings.cleanup_interval,
+            rules: Rules {
+                default_ttl_ms: settings.default_ttl.map(|ttl| ttl.as_millis() as i64),
+                answer_bytes_max: settings.frame_limits().request_bytes,
+            },
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -149,8 +170,6 @@ impl Cache {
             journal_limit_bytes: settings.journal_limit_bytes,
             merge_interval: settings.merge_interval,
             flush_interval: settings.flush_interval,
-            cleanup_interval: settings.cleanup_interval,
-            default_ttl_ms: settings.default_ttl.map(|ttl| ttl.as_millis() as i64),
         };
         let cache = Self(Rc::new(Shared {
             inner: RefCell::new(inner),
@@ -161,6 +180,8 @@ impl Cache {
             fatal: CancellationToken::new(),
             fatal_error: RefCell::default(),
             config,
+            live: Cell::new(Live::of(settings)),
+            applied: Notify::new(),
         }));
         let background = Background::new(cache.clone(), opened.events, opened.sync_reports);
         Ok((cache, background))
@@ -171,7 +192,7 @@ impl Cache {
         let now_ms = self.now_ms();
         let mut inner = self.0.inner.borrow_mut();
         let Inner { tiers, counters, .. } = &mut *inner;
-        let mut view = View::new(tiers, counters, missing, now_ms, self.0.config.default_ttl_ms);
+        let mut view = View::new(tiers, counters, missing, now_ms, self.0.live.get().rules);
         let done = commands(&mut view);
         if tiers.has_pending() {
             self.0.work.notify_one();
@@ -230,6 +251,12 @@ impl Cache {
             limit_bytes: self.0.config.buffer_cap_bytes,
             waited_s: ROOM_WAIT.as_secs(),
         }))
+    }
+
+    /// Goes by the new values of those settings that may change while the daemon runs.
+    pub fn apply(&self, settings: &Settings) {
+        self.0.live.set(Live::of(settings));
+        self.0.applied.notify_one();
     }
 
     /// The time, in unix milliseconds.
@@ -306,78 +333,6 @@ impl Cache {
         ] {
             inner.counters.set(stat, value);
         }
-    }
-
-    /// Commits this turn's writes and makes them visible.
-    fn commit(&self) {
-        let mut inner = self.0.inner.borrow_mut();
-        let inner = &mut *inner;
-        if !inner.tiers.has_pending() {
-            return;
-        }
-        let turn = std::mem::take(&mut inner.turn);
-        inner.batch.clear();
-        inner.tiers.encode_pending(&mut inner.batch);
-        let watch = Stopwatch::start();
-        let outcome = inner.journal.commit(inner.batch.bytes());
-        let us = watch.us();
-        let writes = inner.batch.len() as u64;
-        match outcome {
-            Ok(()) => {
-                if let Some(flushed) = inner.tiers.publish() {
-                    tokio::task::spawn_blocking(move || drop(flushed));
-                }
-                inner.counters.bump(Stat::Commits);
-                inner.counters.add(Stat::CommitOps, writes);
-                inner.counters.add(Stat::CommitUsTotal, us);
-                inner.counters.raise(Stat::CommitUsMax, us);
-                turn.end(Ok(()));
-                self.seal_if(inner, |config, active_bytes, journal_bytes| {
-                    active_bytes >= config.merge_bytes || journal_bytes >= config.journal_limit_bytes
-                });
-            }
-            Err(error) => {
-                inner.tiers.discard();
-                inner.counters.add(Stat::WriteErrors, writes);
-                match error {
-                    CommitError::Refused(error) => {
-                        tracing::error!("{error}: {writes} writes were refused");
-                        turn.end(Err(CommandError::Full(error.to_string())));
-                    }
-                    CommitError::Unknown(error) => {
-                        turn.end(Err(CommandError::OutcomeUnknown(error.to_string())));
-                        self.fail(error);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Seals the active generation and has it merged, where `wanted` says so and nothing stands in the way.
-    fn seal_if(&self, inner: &mut Inner, wanted: impl FnOnce(&Config, u64, u64) -> bool) {
-        if inner.tiers.merging() || inner.tiers.active().is_empty() {
-            return;
-        }
-        let active_bytes = inner.tiers.active().bytes() as u64;
-        if !wanted(&self.0.config, active_bytes, inner.journal.bytes()) {
-            return;
-        }
-        let Some(store) = &inner.store else { return };
-        let Some(spare) = inner.spare.take() else { return };
-        store.watch(&spare);
-        let generation = inner.tiers.seal();
-        let journal = std::mem::replace(&mut inner.journal, spare);
-        let submitted = store.request_spare().and_then(|()| store.merge(generation, Sealed::new(journal)));
-        if let Err(error) = submitted {
-            self.fail(error);
-        }
-    }
-
-    /// Ends the daemon: what has been answered is in the journals, and the next start finds it there.
-    fn fail(&self, error: StoreError) {
-        tracing::error!("cannot go on: {error}");
-        self.0.fatal_error.borrow_mut().get_or_insert(error);
-        self.0.fatal.cancel();
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::memory::Memory;
 use super::tiers::Tiers;
-use super::view::{Stop, View};
+use super::view::{Rules, Stop, View};
 use crate::stats::Counters;
 
 /// Tiers over an empty main file, where every write is committed at once.
@@ -21,11 +21,11 @@ impl Bare {
         &mut self,
         counters: &mut Counters,
         now_ms: i64,
-        default_ttl_ms: Option<i64>,
+        rules: Rules,
         command: impl FnOnce(&mut View<'_>) -> Result<T, Stop>,
     ) -> Result<T, Stop> {
         let mut missing = Vec::new();
-        let done = command(&mut View::new(&mut self.0, counters, &mut missing, now_ms, default_ttl_ms));
+        let done = command(&mut View::new(&mut self.0, counters, &mut missing, now_ms, rules));
         drop(self.0.publish());
         done
     }

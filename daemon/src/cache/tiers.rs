@@ -194,6 +194,12 @@ impl Tiers {
         }
     }
 
+    /// A row that was wanted has not been read this time; who wants it must ask again.
+    pub fn skipped(&mut self, key: &Key) {
+        self.loads.written(key);
+        self.loads.arrived(key, Ok(None));
+    }
+
     /// The state of `key` in the write buffer, this turn's writes left aside.
     #[must_use]
     pub fn in_buffer(&self, key: &[u8]) -> Option<&State> {

@@ -37,8 +37,17 @@ pub struct View<'a> {
     counters: &'a mut Counters,
     missing: &'a mut Vec<Key>,
     now_ms: i64,
-    default_ttl_ms: Option<i64>,
+    rules: Rules,
     depends: bool,
+}
+
+/// The settings that commands go by.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// The TTL of an entry that is set without one.
+    pub default_ttl_ms: Option<i64>,
+    /// Bytes that the values in one answer may have together.
+    pub answer_bytes_max: usize,
 }
 
 impl<'a> View<'a> {
@@ -47,9 +56,9 @@ impl<'a> View<'a> {
         counters: &'a mut Counters,
         missing: &'a mut Vec<Key>,
         now_ms: i64,
-        default_ttl_ms: Option<i64>,
+        rules: Rules,
     ) -> Self {
-        Self { tiers, counters, missing, now_ms, default_ttl_ms, depends: false }
+        Self { tiers, counters, missing, now_ms, rules, depends: false }
     }
 
     /// The time at which the command takes place, in unix milliseconds.
@@ -58,10 +67,18 @@ impl<'a> View<'a> {
         self.now_ms
     }
 
+    /// Bytes that the values in one answer may have together.
+    #[must_use]
+    pub fn answer_bytes_max(&self) -> usize {
+        self.rules.answer_bytes_max
+    }
+
     /// The deadline of an entry written now without a TTL of its own.
     #[must_use]
     pub fn default_deadline(&self) -> Deadline {
-        self.default_ttl_ms.map_or(Deadline::NEVER, |ttl_ms| Deadline::at(self.now_ms.saturating_add(ttl_ms)))
+        self.rules
+            .default_ttl_ms
+            .map_or(Deadline::NEVER, |ttl_ms| Deadline::at(self.now_ms.saturating_add(ttl_ms)))
     }
 
     /// The entry under `key`, counted as a hit or a miss: for commands whose purpose is to read it.

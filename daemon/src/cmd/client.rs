@@ -1,8 +1,10 @@
 //! `CLIENT ID | INFO | GETNAME | SETNAME name | SETINFO attribute value | NO-EVICT on|off | NO-TOUCH on|off`: what a
 //! connection says and asks about itself.
 
+use larder_protocol::limits::NAME_BYTES;
 use larder_protocol::{Reply, Request};
 
+use super::help::subcommands;
 use super::{Class, Client, Group, Host, Keys, Protocol, Run, Spec};
 use crate::error::{CommandError, shown};
 
@@ -30,6 +32,7 @@ fn run(request: Request<'_>, client: &mut Client, host: &Host) -> Result<Reply, 
         }
         (b"setinfo", 4) => set_info(request.arg(1), request.arg(2), client),
         (b"no-evict" | b"no-touch", 3) => on_or_off(request.arg(1)),
+        (b"help", 2) => Ok(subcommands(&SPEC)),
         (b"id", _) => Err(CommandError::Arity("client|id")),
         (b"info", _) => Err(CommandError::Arity("client|info")),
         (b"getname", _) => Err(CommandError::Arity("client|getname")),
@@ -43,8 +46,16 @@ fn run(request: Request<'_>, client: &mut Client, host: &Host) -> Result<Reply, 
 
 /// A client's name: printable and without blanks, as Redis wants it.
 pub(super) fn checked_name(name: &[u8]) -> Result<String, CommandError> {
+    check_length("client name", name)?;
     let printable = name.iter().all(|byte| (b'!'..=b'~').contains(byte));
     if printable { Ok(shown_whole(name)) } else { Err(CommandError::BadClientName) }
+}
+
+fn check_length(what: &'static str, given: &[u8]) -> Result<(), CommandError> {
+    if given.len() > NAME_BYTES {
+        return Err(CommandError::NameTooLong { what, bytes: given.len(), limit: NAME_BYTES });
+    }
+    Ok(())
 }
 
 fn shown_whole(bytes: &[u8]) -> String {
@@ -59,6 +70,7 @@ fn set_info(attribute: &[u8], value: &[u8], client: &mut Client) -> Result<Reply
     } else {
         return Err(CommandError::UnrecognizedOption(shown(attribute)));
     };
+    check_length("client information", value)?;
     if !value.iter().all(|byte| (b'!'..=b'~').contains(byte)) {
         return Err(CommandError::BadClientInfo(shown(attribute)));
     }

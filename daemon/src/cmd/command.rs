@@ -3,6 +3,7 @@
 
 use larder_protocol::{Dialect, OwnedRequest, Reply, Request};
 
+use super::help::subcommands;
 use super::{Class, Client, Group, Host, Keys, REGISTRY, Run, Spec, find};
 use crate::error::{CommandError, shown};
 
@@ -17,6 +18,9 @@ pub(super) static SPEC: Spec = Spec {
     run: Run::Local(run),
 };
 
+/// Names that INFO and DOCS describe in one request: many more than there are commands.
+const NAMES_MAX: usize = 1_024;
+
 fn run(request: Request<'_>, _: &mut Client, _: &Host) -> Result<Reply, CommandError> {
     let Some(subcommand) = request.get(0) else {
         return Ok(Reply::array(REGISTRY.iter().map(|spec| info(spec))));
@@ -27,14 +31,18 @@ fn run(request: Request<'_>, _: &mut Client, _: &Host) -> Result<Reply, CommandE
         (b"list", 2) => Ok(Reply::array(REGISTRY.iter().map(|spec| Reply::bulk(spec.name)))),
         (b"list", _) => Err(CommandError::Syntax),
         (b"info", 2) => Ok(Reply::array(REGISTRY.iter().map(|spec| info(spec)))),
+        (b"info" | b"docs", words) if words > 2 + NAMES_MAX => {
+            Err(CommandError::TooManyNames { limit: NAMES_MAX })
+        }
         (b"info", _) => Ok(Reply::array(
-            request.tail(1).map(|name| find(name).map_or(Reply::NilArray, |(_, spec)| info(spec))),
+            request.tail(1).map(|name| find(name).map_or(Reply::Nil, |(_, spec)| info(spec))),
         )),
         (b"docs", 2) => Ok(Reply::Map(REGISTRY.iter().map(|spec| docs(spec)).collect())),
         (b"docs", _) => {
             Ok(Reply::Map(request.tail(1).filter_map(find).map(|(_, spec)| docs(spec)).collect()))
         }
-        (b"getkeys", 3..) => get_keys(request),
+        (b"help", 2) => Ok(subcommands(&SPEC)),
+        (b"getkeys", 4..) => get_keys(request),
         (b"getkeys", _) => Err(CommandError::Arity("command|getkeys")),
         _ => Err(CommandError::UnknownSubcommand { command: "COMMAND", subcommand: shown(subcommand) }),
     }
@@ -59,9 +67,9 @@ fn info(spec: &Spec) -> Reply {
         Reply::Int(last as i64),
         Reply::int(step),
         statuses(&[category]),
-        Reply::Array(Vec::new()),
-        Reply::Array(Vec::new()),
-        Reply::Array(Vec::new()),
+        Reply::Set(Vec::new()),
+        Reply::Set(Vec::new()),
+        Reply::Set(Vec::new()),
     ])
 }
 

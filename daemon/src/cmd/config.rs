@@ -2,6 +2,7 @@
 
 use larder_protocol::{Reply, Request};
 
+use super::help::subcommands;
 use super::{Class, Client, Group, Host, Keys, Run, Spec};
 use crate::config::table::SETTINGS;
 use crate::error::{CommandError, shown};
@@ -19,6 +20,9 @@ pub(super) static SPEC: Spec = Spec {
 };
 
 fn run(request: Request<'_>, _: &mut Client, host: &Host) -> Result<Reply, CommandError> {
+    if request.arg(0).eq_ignore_ascii_case(b"help") && request.len() == 2 {
+        return Ok(subcommands(&SPEC));
+    }
     if !request.arg(0).eq_ignore_ascii_case(b"get") {
         return Err(CommandError::UnknownSubcommand { command: "CONFIG", subcommand: shown(request.arg(0)) });
     }
@@ -27,14 +31,14 @@ fn run(request: Request<'_>, _: &mut Client, host: &Host) -> Result<Reply, Comma
     }
     let patterns: Vec<_> = request.tail(1).map(|word| Pattern::glob(&word.to_ascii_lowercase())).collect();
     let wanted = |name: &str| patterns.iter().any(|pattern| pattern.matches(name.as_bytes()));
-    let own = SETTINGS.iter().filter_map(|setting| Some((setting.name, host.settings.get(setting.name)?)));
+    let own = SETTINGS.iter().filter_map(|setting| Some((setting.name, host.settings().get(setting.name)?)));
     let settings = own.chain(in_redis_terms(host)).filter(|(name, _)| wanted(name));
     Ok(Reply::Map(settings.map(|(name, value)| (Reply::bulk(name), Reply::bulk(value))).collect()))
 }
 
 /// What clients and tools look up by Redis's names, answered so that they draw the right conclusions.
 fn in_redis_terms(host: &Host) -> Vec<(&'static str, String)> {
-    let settings = &host.settings;
+    let settings = host.settings();
     vec![
         ("appendonly", "yes".into()),
         (

@@ -8,7 +8,7 @@ use larder_protocol::limits::PATTERN_BYTES;
 use larder_protocol::{Reply, Request};
 
 use super::{Class, Group, Host, Job, Keys, Run, Spec};
-use crate::error::CommandError;
+use crate::error::{CommandError, shown};
 use crate::glob::Pattern;
 
 pub(super) static SPEC: Spec = Spec {
@@ -30,7 +30,8 @@ fn parse(request: Request<'_>) -> Result<Pattern, CommandError> {
     match (request.get(1), request.len()) {
         (None, _) => Ok(Pattern::glob(pattern)),
         (Some(word), 3) if word.eq_ignore_ascii_case(b"like") => Ok(Pattern::like(pattern)),
-        _ => Err(CommandError::Syntax),
+        (Some(word), 3) => Err(CommandError::Expected { expected: "LIKE", got: shown(word) }),
+        _ => Err(CommandError::Arity(SPEC.name)),
     }
 }
 
@@ -53,7 +54,7 @@ mod tests {
         assert_eq!(parse("DELPAT user:*"), Ok((true, true)));
         assert_eq!(parse("DELPAT user:%"), Ok((false, true)));
         assert_eq!(parse("DELPAT user:% like"), Ok((true, true)));
-        assert_eq!(parse("DELPAT a b"), Err(CommandError::Syntax));
-        assert_eq!(parse("DELPAT a LIKE b"), Err(CommandError::Syntax));
+        assert_eq!(parse("DELPAT a b"), Err(CommandError::Expected { expected: "LIKE", got: "b".into() }));
+        assert_eq!(parse("DELPAT a LIKE b"), Err(CommandError::Arity("delpat")));
     }
 }

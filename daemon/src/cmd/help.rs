@@ -27,6 +27,18 @@ fn run(request: Request<'_>, _: &mut Client, _: &Host) -> Result<Reply, CommandE
     Ok(Reply::bulk(line(spec)))
 }
 
+/// What `COMMAND HELP` of a command with subcommands answers: a line for each.
+pub(super) fn subcommands(spec: &Spec) -> Reply {
+    let name = spec.name.to_ascii_uppercase();
+    let usage = spec.usage.trim_matches(['[', ']']);
+    let mut depth = 0;
+    let subcommands = usage.split(|c| {
+        depth += i32::from(c == '<' || c == '[') - i32::from(c == '>' || c == ']');
+        c == '|' && depth == 0
+    });
+    Reply::array(subcommands.map(|subcommand| Reply::status(format!("{name} {}", subcommand.trim()))))
+}
+
 fn line(spec: &Spec) -> String {
     let mut line = spec.name.to_ascii_uppercase();
     if !spec.usage.is_empty() {

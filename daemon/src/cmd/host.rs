@@ -1,13 +1,13 @@
 //! What commands know about the daemon and about the connection they came in on.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use larder_protocol::{Kind, Snapshot, Stat, Value};
 
 use super::REGISTRY;
 use crate::cache::{Cache, Count};
-use crate::config::Settings;
+use crate::config::{Reloaded, Settings};
 use crate::error::CommandError;
 
 /// The version of this program.
@@ -22,10 +22,9 @@ pub const REDIS_VERSION: &str = "7.4.0";
 pub struct Host {
     /// The cache.
     pub cache: Cache,
-    /// The settings in force.
-    pub settings: Rc<Settings>,
     /// Random, of this start of the process.
     pub boot_id: String,
+    settings: RefCell<Rc<Settings>>,
     snapshots: Cell<u64>,
 }
 
@@ -78,7 +77,22 @@ impl Host {
     /// A host for this start of the process.
     #[must_use]
     pub fn new(cache: Cache, settings: Rc<Settings>, boot_id: String) -> Self {
-        Self { cache, settings, boot_id, snapshots: Cell::new(0) }
+        Self { cache, settings: RefCell::new(settings), boot_id, snapshots: Cell::new(0) }
+    }
+
+    /// The settings in force. They may be others after the next reload.
+    #[must_use]
+    pub fn settings(&self) -> Rc<Settings> {
+        Rc::clone(&self.settings.borrow())
+    }
+
+    /// Takes over those of `fresh` that may change while the daemon runs.
+    pub fn reload(&self, fresh: &Settings) -> Reloaded {
+        let mut settings = (*self.settings()).clone();
+        let reloaded = settings.reload(fresh);
+        self.cache.apply(&settings);
+        self.settings.replace(Rc::new(settings));
+        reloaded
     }
 
     /// Every statistic, as of now.
@@ -125,7 +139,7 @@ impl Host {
             (Stat::Version, VERSION.to_owned()),
             (Stat::BootId, self.boot_id.clone()),
             (Stat::Durability, self.cache.durability().as_str().to_owned()),
-            (Stat::Socket, self.settings.socket.display().to_string()),
+            (Stat::Socket, self.settings().socket.display().to_string()),
         ] {
             snapshot.set(stat, Value::Text(text));
         }

@@ -9,7 +9,7 @@ use larder_protocol::{Reply, Request, Stat};
 use super::args::{Base, Expiry, integer, required_integer};
 use super::{Class, Group, Keys, Run, Spec};
 use crate::cache::{Stop, View};
-use crate::error::CommandError;
+use crate::error::{CommandError, shown};
 
 pub(super) static INCR: Spec = spec(
     "incr",
@@ -67,7 +67,10 @@ fn ttl(request: Request<'_>, from: usize, command: &'static str) -> Result<Optio
         (None, ..) => Ok(None),
         (Some(option), Some(amount), None) => match Expiry::option(option) {
             Some((unit, Base::Now)) => Ok(Some(Expiry::new(required_integer(amount)?, unit, Base::Now))),
-            _ => Err(CommandError::Syntax),
+            Some((_, Base::Epoch)) => {
+                Err(CommandError::Expected { expected: "EX or PX", got: shown(option) })
+            }
+            None => Err(CommandError::Arity(command)),
         },
         _ => Err(CommandError::Arity(command)),
     }
@@ -134,7 +137,8 @@ mod tests {
             ("INCR", "-ERR wrong number of arguments for 'incr' command"),
             ("INCR n 5", "-ERR wrong number of arguments for 'incr' command"),
             ("INCRBY n 5 EX", "-ERR wrong number of arguments for 'incrby' command"),
-            ("INCR n EXAT 5", "-ERR syntax error"),
+            ("INCR n EXAT 5", "-ERR syntax error, expected EX or PX, got 'EXAT'"),
+            ("INCR n b c", "-ERR wrong number of arguments for 'incr' command"),
             ("INCR n EX 0", "-ERR invalid expire time in 'incr' command"),
             ("INCR n EX x", "-ERR value is not an integer or out of range"),
         ] {

@@ -89,7 +89,7 @@ fn server(host: &Host, snapshot: &Snapshot) -> String {
 fn clients(host: &Host, snapshot: &Snapshot) -> String {
     fields([
         ("connected_clients", int(snapshot, Stat::Connections).to_string()),
-        ("maxclients", host.settings.max_connections.to_string()),
+        ("maxclients", host.settings().max_connections.to_string()),
         ("blocked_clients", "0".into()),
     ])
 }

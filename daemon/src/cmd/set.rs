@@ -43,30 +43,48 @@ enum Ttl {
     Keep,
 }
 
+/// As Redis reads them: an option may be repeated, and the last amount counts; two that exclude each other are a syntax
+/// error; an amount is only looked at once all the options are known.
 fn parse(request: Request<'_>) -> Result<Options, CommandError> {
     let mut options = Options::default();
+    let mut keep = false;
+    let mut expiry = None;
     let mut words = request.tail(2);
     while let Some(word) = words.next() {
-        let taken = match word {
-            _ if word.eq_ignore_ascii_case(b"nx") => options.condition.replace(Condition::Absent).is_some(),
-            _ if word.eq_ignore_ascii_case(b"xx") => options.condition.replace(Condition::Present).is_some(),
-            _ if word.eq_ignore_ascii_case(b"keepttl") => options.ttl.replace(Ttl::Keep).is_some(),
-            _ if word.eq_ignore_ascii_case(b"get") => {
-                options.answer_old = true;
-                false
+        if word.eq_ignore_ascii_case(b"get") {
+            options.answer_old = true;
+        } else if word.eq_ignore_ascii_case(b"keepttl") {
+            keep = true;
+        } else if let Some(condition) = Condition::option(word) {
+            if options.condition.replace(condition).is_some_and(|other| other != condition) {
+                return Err(CommandError::Syntax);
             }
-            _ => {
-                let (unit, base) = Expiry::option(word).ok_or(CommandError::Syntax)?;
-                let amount = words.next().ok_or(CommandError::Syntax)?;
-                let expiry = Expiry::new(required_integer(amount)?, unit, base);
-                options.ttl.replace(Ttl::Expiry(expiry)).is_some()
+        } else {
+            let kind = Expiry::option(word).ok_or(CommandError::Syntax)?;
+            let amount = words.next().ok_or(CommandError::Syntax)?;
+            if expiry.replace((kind, amount)).is_some_and(|(other, _)| other != kind) {
+                return Err(CommandError::Syntax);
             }
-        };
-        if taken {
+        }
+        if keep && expiry.is_some() {
             return Err(CommandError::Syntax);
         }
     }
+    options.ttl = match expiry {
+        Some(((unit, base), amount)) => Some(Ttl::Expiry(Expiry::new(required_integer(amount)?, unit, base))),
+        None => keep.then_some(Ttl::Keep),
+    };
     Ok(options)
+}
+
+impl Condition {
+    fn option(word: &[u8]) -> Option<Self> {
+        match word {
+            _ if word.eq_ignore_ascii_case(b"nx") => Some(Self::Absent),
+            _ if word.eq_ignore_ascii_case(b"xx") => Some(Self::Present),
+            _ => None,
+        }
+    }
 }
 
 fn run(request: Request<'_>, view: &mut View<'_>) -> Result<Reply, Stop> {
@@ -111,6 +129,8 @@ mod tests {
             ("SET k v EX 1 PX 1", "-ERR syntax error"),
             ("SET k v EX 1 KEEPTTL", "-ERR syntax error"),
             ("SET k v EX", "-ERR syntax error"),
+            ("SET k v EX ten PX 5", "-ERR syntax error"),
+            ("SET k v EX 1 EX ten", "-ERR value is not an integer or out of range"),
             ("SET k v EX ten", "-ERR value is not an integer or out of range"),
             ("SET k v EX 0", "-ERR invalid expire time in 'set' command"),
             ("SET k v PX -1", "-ERR invalid expire time in 'set' command"),
@@ -143,8 +163,14 @@ mod tests {
         bench.check("PTTL k", ":500");
         bench.check("SET k w KEEPTTL", "+OK");
         bench.check("PTTL k", ":500");
+        bench.check("SET k v EX ten XX XX EX 20", "+OK");
+        bench.check("PTTL k", ":20000");
+        bench.check("SET k w KEEPTTL keepttl", "+OK");
+        bench.check("PTTL k", ":20000");
         bench.check("SET k v", "+OK");
         bench.check("PTTL k", ":-1");
+        bench.check("SET k v PXAT 9223372036854775807", "+OK");
+        bench.check("PERSIST k", ":1");
         bench.check(&format!("SET k v PXAT {}", bench.now_ms() + 7), "+OK");
         bench.check("PTTL k", ":7");
         bench.check("SET k v EXAT 1", "+OK");

@@ -18,7 +18,7 @@ pub(super) static SPEC: Spec = Spec {
 
 fn parse(request: Request<'_>) -> Result<Option<Section>, CommandError> {
     if request.len() > 2 {
-        return Err(CommandError::Syntax);
+        return Err(CommandError::Arity(SPEC.name));
     }
     let Some(word) = request.get(0) else { return Ok(None) };
     Section::parse(word).map(Some).ok_or_else(|| {

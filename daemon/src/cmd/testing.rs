@@ -6,7 +6,7 @@ use larder_protocol::{FrameLimits, Parser, Progress, Reply, Requests, Stat, Wire
 
 use super::{REGISTRY, Run, resolve};
 use crate::cache::testing::Bare;
-use crate::cache::{Stop, View};
+use crate::cache::{Rules, Stop, View};
 use crate::stats::Counters;
 
 /// Tiers, a clock that only the test moves, and counters.
@@ -15,7 +15,7 @@ pub(crate) struct Bench {
     bare: Bare,
     counters: Counters,
     now_ms: i64,
-    default_ttl_ms: Option<i64>,
+    rules: Rules,
 }
 
 impl Default for Bench {
@@ -24,14 +24,22 @@ impl Default for Bench {
             bare: Bare::default(),
             counters: Counters::new(REGISTRY.len()),
             now_ms: 1_700_000_000_000,
-            default_ttl_ms: None,
+            rules: Rules { default_ttl_ms: None, answer_bytes_max: usize::MAX },
         }
     }
 }
 
 impl Bench {
     pub(crate) fn with_default_ttl_ms(ms: i64) -> Self {
-        Self { default_ttl_ms: Some(ms), ..Self::default() }
+        let mut bench = Self::default();
+        bench.rules.default_ttl_ms = Some(ms);
+        bench
+    }
+
+    pub(crate) fn with_answer_bytes_max(bytes: usize) -> Self {
+        let mut bench = Self::default();
+        bench.rules.answer_bytes_max = bytes;
+        bench
     }
 
     /// Runs `line` and asserts what it is answered, without the line end; lines of an array are joined by a blank.
@@ -50,11 +58,9 @@ impl Bench {
         let progress = Parser::new(FrameLimits::default()).parse(input.as_bytes(), &mut requests, 1);
         assert!(!matches!(progress, Progress::Broken(_)), "{line}: {progress:?}");
         let request = requests.get(0, input.as_bytes());
-        let Self { bare, counters, now_ms, default_ttl_ms } = self;
+        let Self { bare, counters, now_ms, rules } = self;
         let done = resolve(request, 1_000).map_err(Stop::from).and_then(|(_, spec)| match spec.run {
-            Run::Step(run) => {
-                bare.step(counters, *now_ms, *default_ttl_ms, |view: &mut View<'_>| run(request, view))
-            }
+            Run::Step(run) => bare.step(counters, *now_ms, *rules, |view: &mut View<'_>| run(request, view)),
             Run::Local(_) | Run::Job(_) => panic!("{line}: not a command that runs on the cache alone"),
         });
         match done {

@@ -219,7 +219,7 @@ pub const SETTINGS: &[Setting] = &[
         group: Group::Expiry,
         kind: Kind::MaybeSpan(field!(default_ttl), Duration::ZERO..=AGES),
         default: Fallback::Text("0"),
-        live: false,
+        live: true,
         help: "Time to live of an entry that is set without one; 0 for none",
     },
     Setting {
@@ -227,7 +227,7 @@ pub const SETTINGS: &[Setting] = &[
         group: Group::Expiry,
         kind: Kind::Span(field!(cleanup_interval), MS..=DAY),
         default: Fallback::Text("1m"),
-        live: false,
+        live: true,
         help: "Time between removals of expired entries from the disk; they are never served meanwhile",
     },
     Setting {
@@ -243,7 +243,7 @@ pub const SETTINGS: &[Setting] = &[
         group: Group::Limits,
         kind: Kind::Count(field!(max_connections), 1..=1_000_000),
         default: Fallback::Number(limits::CONNECTIONS as u64),
-        live: false,
+        live: true,
         help: "Connections at one time; the next one gets an error and is closed",
     },
     Setting {
@@ -267,7 +267,7 @@ pub const SETTINGS: &[Setting] = &[
         group: Group::Limits,
         kind: Kind::Length(field!(max_key_bytes), 1..=MIB),
         default: Fallback::Number(limits::KEY_BYTES as u64),
-        live: false,
+        live: true,
         help: "Size of a key",
     },
     Setting {
@@ -283,7 +283,7 @@ pub const SETTINGS: &[Setting] = &[
         group: Group::Limits,
         kind: Kind::Length(field!(output_limit_bytes), KIB..=TIB),
         default: Fallback::Number(limits::OUTPUT_BYTES as u64),
-        live: false,
+        live: true,
         help: "Unread replies of a connection at which its requests are no longer read",
     },
     Setting {
@@ -291,7 +291,7 @@ pub const SETTINGS: &[Setting] = &[
         group: Group::Limits,
         kind: Kind::Span(field!(output_stall), MS..=DAY),
         default: Fallback::Secs(limits::OUTPUT_STALL_SECS),
-        live: false,
+        live: true,
         help: "Time a client may leave replies unread before it is disconnected",
     },
     Setting {
@@ -299,7 +299,7 @@ pub const SETTINGS: &[Setting] = &[
         group: Group::Limits,
         kind: Kind::Span(field!(half_request_timeout), MS..=DAY),
         default: Fallback::Secs(limits::HALF_REQUEST_SECS),
-        live: false,
+        live: true,
         help: "Time a client may stop in the middle of a request before it is disconnected",
     },
     Setting {
@@ -315,7 +315,7 @@ pub const SETTINGS: &[Setting] = &[
         group: Group::Log,
         kind: Kind::Level(field!(log_level)),
         default: Fallback::Text("info"),
-        live: false,
+        live: true,
         help: "Least important event that is logged: error, warn, info or debug",
     },
 ];

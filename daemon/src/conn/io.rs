@@ -1,5 +1,6 @@
 //! A connection's bytes: receiving into the input, sending the output, and how long each may take.
 
+use std::future::poll_fn;
 use std::io::ErrorKind;
 use std::pin::Pin;
 use std::task::Poll;
@@ -14,12 +15,59 @@ use tokio_util::sync::WaitForCancellationFuture;
 use super::{Connection, End};
 use crate::error::CommandError;
 
+/// What came of waiting for input.
+enum Received {
+    /// So many bytes more are in the input.
+    Bytes(usize),
+    /// Nothing yet, but some of the output may have been sent.
+    Nothing,
+    /// The client will send no more.
+    Ended,
+    /// The daemon is stopping.
+    Stopping,
+}
+
 impl Connection {
-    /// Waits for more input. Idle connections hold no buffers while they wait.
+    /// Waits for more input, and meanwhile sends what is left to send: a client that sends a long pipeline before it reads
+    /// the first answer must not find both sides waiting for each other.
     pub(super) async fn receive(
         &mut self,
         mut cancelled: Pin<&mut WaitForCancellationFuture<'_>>,
     ) -> Result<(), End> {
+        loop {
+            if self.output.bytes().len()
+                >= self.output.all().output_limit(self.host.settings().output_limit_bytes)
+            {
+                self.send_all().await?;
+            }
+            let received = if self.output.bytes().is_empty() {
+                self.receive_only(cancelled.as_mut()).await?
+            } else {
+                self.send_or_receive().await?
+            };
+            let last_words = match received {
+                Received::Bytes(bytes) => {
+                    self.host.cache.count(Stat::InputBytes, bytes as u64);
+                    return Ok(());
+                }
+                Received::Nothing => continue,
+                Received::Ended => CommandError::HalfRequest,
+                Received::Stopping => CommandError::Stopping,
+            };
+            if self.parser.mid_request() {
+                encode(&Reply::error(last_words.to_string()), Wire::Resp2, self.output.ready());
+            }
+            // Who sends no more may still read: `nc -N` and socat close their sending side first.
+            self.send_all().await?;
+            return Err(End::Closed);
+        }
+    }
+
+    /// Waits for input while there is nothing to send. Idle connections hold no buffers meanwhile.
+    async fn receive_only(
+        &mut self,
+        mut cancelled: Pin<&mut WaitForCancellationFuture<'_>>,
+    ) -> Result<Received, End> {
         let mid_request = self.parser.mid_request();
         let (stream, input) = (&mut self.stream, &mut self.input);
         let mut read = std::pin::pin!(async {
@@ -27,20 +75,17 @@ impl Connection {
                 stream.readable().await?;
             }
             let buffer = input.ready();
-            std::future::poll_fn(|context| {
-                // `poll_read` by way of the buffer's spare room: one system call, and none to find out that no more is there.
-                tokio_util::io::poll_read_buf(Pin::new(&mut *stream), context, buffer)
-            })
-            .await
+            // One system call, and none to find out that no more is there: a short read tells tokio so.
+            poll_fn(|context| tokio_util::io::poll_read_buf(Pin::new(&mut *stream), context, buffer)).await
         });
-        let mut received = std::pin::pin!(std::future::poll_fn(|context| {
+        let mut received = std::pin::pin!(poll_fn(|context| {
             if cancelled.as_mut().poll(context).is_ready() {
-                return Poll::Ready(Ok(0));
+                return Poll::Ready(Ok(Received::Stopping));
             }
-            read.as_mut().poll(context)
+            read.as_mut().poll(context).map_ok(Received::of)
         }));
-        let received: std::io::Result<usize> = if mid_request {
-            let patience = self.host.settings.half_request_timeout;
+        let received: std::io::Result<Received> = if mid_request {
+            let patience = self.host.settings().half_request_timeout;
             match tokio::time::timeout(patience, received.as_mut()).await {
                 Ok(received) => received,
                 Err(_) => return Err(End::Stalled("half a request")),
@@ -48,12 +93,22 @@ impl Connection {
         } else {
             received.await
         };
-        match received {
-            Ok(0) | Err(_) => Err(End::Closed),
-            Ok(bytes) => {
-                self.host.cache.count(Stat::InputBytes, bytes as u64);
-                Ok(())
-            }
+        received.map_err(|_| End::Closed)
+    }
+
+    /// Waits until the client takes or sends something, while there is something to send.
+    async fn send_or_receive(&mut self) -> Result<Received, End> {
+        let ready = self.wait_for(Interest::READABLE | Interest::WRITABLE).await?;
+        if ready.is_writable() {
+            self.send_some().await?;
+        }
+        if !ready.is_readable() {
+            return Ok(Received::Nothing);
+        }
+        match self.stream.try_read_buf(self.input.ready()) {
+            Ok(bytes) => Ok(Received::of(bytes)),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(Received::Nothing),
+            Err(_) => Err(End::Closed),
         }
     }
 
@@ -89,29 +144,9 @@ impl Connection {
         }
     }
 
-    /// Returns when there is nothing to send, or not too much and something to receive: a client that sends a long
-    /// pipeline before it reads the first answer must not find both sides waiting for each other.
-    pub(super) async fn send_or_wait_for_input(&mut self) -> Result<(), End> {
-        while !self.output.bytes().is_empty() {
-            if self.output.bytes().len()
-                >= self.output.all().output_limit(self.host.settings.output_limit_bytes)
-            {
-                return self.send_all().await;
-            }
-            let ready = self.wait_for(Interest::READABLE | Interest::WRITABLE).await?;
-            if ready.is_writable() {
-                self.send_some().await?;
-            }
-            if ready.is_readable() {
-                return Ok(());
-            }
-        }
-        Ok(())
-    }
-
     /// Waits for the client while there is something to send.
     pub(super) async fn wait_for(&mut self, interest: Interest) -> Result<Ready, End> {
-        match tokio::time::timeout(self.host.settings.output_stall, self.stream.ready(interest)).await {
+        match tokio::time::timeout(self.host.settings().output_stall, self.stream.ready(interest)).await {
             Ok(Ok(ready)) => Ok(ready),
             Ok(Err(_)) => Err(End::Closed),
             Err(_) => Err(End::Stalled("answers that are not read")),
@@ -124,14 +159,20 @@ impl Connection {
             self.input.give_back();
             return Ok(());
         }
-        let patience = self.host.settings.half_request_timeout;
+        let patience = self.host.settings().half_request_timeout;
         if self.input.grow(want, patience).await {
             return Ok(());
         }
-        let error = CommandError::NoBuffers { limit_bytes: self.host.settings.buffer_budget_bytes };
+        let error = CommandError::NoBuffers { limit_bytes: self.host.settings().buffer_budget_bytes };
         encode(&Reply::error(error.to_string()), Wire::Resp2, self.output.ready());
         self.send_all().await?;
         Err(End::Closed)
+    }
+}
+
+impl Received {
+    fn of(bytes: usize) -> Self {
+        if bytes == 0 { Self::Ended } else { Self::Bytes(bytes) }
     }
 }
 
@@ -145,7 +186,7 @@ pub(super) async fn linger(stream: &mut UnixStream) {
     let drained = async {
         while rest > 0 {
             let mut buffer = tokio::io::ReadBuf::new(&mut scratch);
-            let read = std::future::poll_fn(|context| Pin::new(&mut *stream).poll_read(context, &mut buffer));
+            let read = poll_fn(|context| Pin::new(&mut *stream).poll_read(context, &mut buffer));
             if read.await.is_err() || buffer.filled().is_empty() {
                 return;
             }

@@ -136,9 +136,10 @@ impl<'a> Reader<'a> {
                 let mut deadline = [0; 8];
                 deadline.copy_from_slice(self.take(8)?);
                 let deadline = i64::from_le_bytes(deadline);
+                let deadline = Deadline::from_stored((deadline != i64::MAX).then_some(deadline));
                 let key = self.take(key_len)?;
                 let value = Bytes::copy_from_slice(self.take(value_len)?);
-                Ok(Write::Put(key, State::Live(Entry { value, deadline: Deadline::at(deadline) })))
+                Ok(Write::Put(key, State::Live(Entry { value, deadline })))
             }
             TAG_DELETED => {
                 let key_len = self.varint()?;

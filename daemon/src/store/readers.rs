@@ -19,6 +19,9 @@ use crate::glob::Pattern;
 /// A key is looked at by every scan step, so a step costs at most this many rows, some milliseconds.
 const SCAN_ROWS_MAX: usize = 10_000;
 
+/// Values that one fetch reads before it leaves the rest for the next: whoever waits holds them all in memory.
+const FETCH_BYTES_MAX: usize = 4 << 20;
+
 /// How long a read waits for a connection before it fails.
 const READER_WAIT: Duration = Duration::from_secs(10);
 
@@ -78,14 +81,25 @@ impl Readers {
         Ok(Self { pool })
     }
 
-    /// The rows of `keys`, in the order asked. Rows whose deadline has passed are returned too.
+    /// The rows of `keys`, in the order asked; fewer where the values are large, but at least one. Rows whose deadline
+    /// has passed are returned too.
     ///
     /// # Errors
     /// Where SQLite cannot read.
     pub fn fetch(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>, StoreError> {
         self.with(|connection| {
             let mut get = connection.prepare_cached(sql::GET)?;
-            keys.iter().map(|key| get.query_row([key], entry_of).optional()).collect()
+            let mut rows = Vec::with_capacity(keys.len());
+            let mut bytes = 0;
+            for key in keys {
+                let row = get.query_row([key], entry_of).optional()?;
+                bytes += row.as_ref().map_or(0, |entry| entry.value.len());
+                rows.push(row);
+                if bytes > FETCH_BYTES_MAX {
+                    break;
+                }
+            }
+            Ok(rows)
         })
     }
 

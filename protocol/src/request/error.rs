@@ -16,7 +16,9 @@ pub enum FrameError {
     #[error("Protocol error: too big mbulk count string")]
     ArrayCountTooLong,
     /// An array announces more words than the limit.
-    #[error("Protocol error: invalid multibulk length: {count} arguments exceed the limit args = {limit}")]
+    #[error(
+        "Protocol error: invalid multibulk length: {count} arguments exceed the limit max_args = {limit}"
+    )]
     TooManyArgs {
         /// Words announced.
         count: u64,
@@ -36,7 +38,7 @@ pub enum FrameError {
     #[error("Protocol error: too big bulk count string")]
     BulkCountTooLong,
     /// A bulk string announces more bytes than the limit.
-    #[error("Protocol error: invalid bulk length: {bytes} bytes exceed the limit value_bytes = {limit}")]
+    #[error("Protocol error: invalid bulk length: {bytes} bytes exceed the limit max_value = {limit}")]
     ValueTooLarge {
         /// Bytes announced.
         bytes: u64,
@@ -44,7 +46,9 @@ pub enum FrameError {
         limit: usize,
     },
     /// The request would be longer than the limit.
-    #[error("Protocol error: too big request: {bytes} bytes exceed the limit request_bytes = {limit}")]
+    #[error(
+        "Protocol error: too big request: {bytes} bytes exceed the limit of {limit} (max_value and 32 MiB)"
+    )]
     RequestTooLarge {
         /// Bytes up to the end of the bulk string that goes beyond.
         bytes: u64,
@@ -56,13 +60,13 @@ pub enum FrameError {
     #[error("Protocol error: expected CRLF after a bulk string, check its length")]
     ExpectedLineBreak,
     /// A line does not end within the limit.
-    #[error("Protocol error: too big inline request: the line exceeds the limit line_bytes = {limit}")]
+    #[error("Protocol error: too big inline request: the line exceeds the limit max_line = {limit}")]
     LineTooLong {
         /// [`FrameLimits::line_bytes`](crate::limits::FrameLimits::line_bytes).
         limit: usize,
     },
     /// A line has more words than the limit.
-    #[error("Protocol error: too many words in a line: more than the limit line_args = {limit}")]
+    #[error("Protocol error: too many words in a line: more than the limit of {limit}, send it as RESP")]
     TooManyWords {
         /// [`FrameLimits::line_args`](crate::limits::FrameLimits::line_args).
         limit: usize,

@@ -163,31 +163,34 @@ fn each_limit_is_named_with_its_value() {
     let limits = FrameLimits { line_bytes: 40, line_args: 3, args: 4, value_bytes: 10, request_bytes: 50 };
     let cases: &[(&str, Option<&str>)] = &[
         ("*4\r\n$1\r\na\r\n$1\r\na\r\n$1\r\na\r\n$1\r\na\r\n", None),
-        ("*5\r\n", Some("invalid multibulk length: 5 arguments exceed the limit args = 4")),
-        ("*3000000000\r\n", Some("invalid multibulk length: 3000000000 arguments exceed the limit args = 4")),
+        ("*5\r\n", Some("invalid multibulk length: 5 arguments exceed the limit max_args = 4")),
+        (
+            "*3000000000\r\n",
+            Some("invalid multibulk length: 3000000000 arguments exceed the limit max_args = 4"),
+        ),
         ("*1\r\n$10\r\n0123456789\r\n", None),
-        ("*1\r\n$11\r\n", Some("invalid bulk length: 11 bytes exceed the limit value_bytes = 10")),
+        ("*1\r\n$11\r\n", Some("invalid bulk length: 11 bytes exceed the limit max_value = 10")),
         (
             "*1\r\n$2147483648\r\n",
-            Some("invalid bulk length: 2147483648 bytes exceed the limit value_bytes = 10"),
+            Some("invalid bulk length: 2147483648 bytes exceed the limit max_value = 10"),
         ),
         ("*3\r\n$10\r\n0123456789\r\n$10\r\n0123456789\r\n$5\r\n01234\r\n", None),
         (
             "*3\r\n$10\r\n0123456789\r\n$10\r\n0123456789\r\n$7\r\n",
-            Some("too big request: 51 bytes exceed the limit request_bytes = 50"),
+            Some("too big request: 51 bytes exceed the limit of 50 (max_value and 32 MiB)"),
         ),
         ("0123456789012345678901234567890123456789\n", None),
         ("012345678901234567890123456789012345678\r\n", None),
         (
             "01234567890123456789012345678901234567890",
-            Some("too big inline request: the line exceeds the limit line_bytes = 40"),
+            Some("too big inline request: the line exceeds the limit max_line = 40"),
         ),
         (
             "01234567890123456789012345678901234567890\n",
-            Some("too big inline request: the line exceeds the limit line_bytes = 40"),
+            Some("too big inline request: the line exceeds the limit max_line = 40"),
         ),
         ("a b c \n", None),
-        ("a b c d\n", Some("too many words in a line: more than the limit line_args = 3")),
+        ("a b c d\n", Some("too many words in a line: more than the limit of 3, send it as RESP")),
     ];
     for (input, text) in cases {
         for size in [1, 7, 1000] {

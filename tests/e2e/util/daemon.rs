@@ -95,6 +95,12 @@ impl Daemon {
         wait_for_exit(&mut child)
     }
 
+    /// A signal that leaves it running.
+    #[track_caller]
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(self.child.as_ref().expect("running")), signal).unwrap();
+    }
+
     /// A new RESP connection.
     #[track_caller]
     pub(crate) fn client(&self) -> Client {

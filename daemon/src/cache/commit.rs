@@ -1,0 +1,81 @@
+//! The moments at which writes become durable, visible, and due to be merged.
+
+use super::{Cache, Config, Inner};
+use crate::clock::Stopwatch;
+use crate::error::CommandError;
+use crate::store::{CommitError, Sealed, StoreError};
+use larder_protocol::Stat;
+
+impl Cache {
+    /// Commits this turn's writes and makes them visible.
+    pub(super) fn commit(&self) {
+        let mut inner = self.0.inner.borrow_mut();
+        let inner = &mut *inner;
+        if !inner.tiers.has_pending() {
+            return;
+        }
+        let turn = std::mem::take(&mut inner.turn);
+        inner.batch.clear();
+        inner.tiers.encode_pending(&mut inner.batch);
+        let watch = Stopwatch::start();
+        let outcome = inner.journal.commit(inner.batch.bytes());
+        let us = watch.us();
+        let writes = inner.batch.len() as u64;
+        match outcome {
+            Ok(()) => {
+                if let Some(flushed) = inner.tiers.publish() {
+                    tokio::task::spawn_blocking(move || drop(flushed));
+                }
+                inner.counters.bump(Stat::Commits);
+                inner.counters.add(Stat::CommitOps, writes);
+                inner.counters.add(Stat::CommitUsTotal, us);
+                inner.counters.raise(Stat::CommitUsMax, us);
+                turn.end(Ok(()));
+                self.seal_if(inner, |config, active_bytes, journal_bytes| {
+                    active_bytes >= config.merge_bytes || journal_bytes >= config.journal_limit_bytes
+                });
+            }
+            Err(error) => {
+                inner.tiers.discard();
+                inner.counters.add(Stat::WriteErrors, writes);
+                match error {
+                    CommitError::Refused(error) => {
+                        tracing::error!("{error}: {writes} writes were refused");
+                        turn.end(Err(CommandError::Full(error.to_string())));
+                    }
+                    CommitError::Unknown(error) => {
+                        turn.end(Err(CommandError::OutcomeUnknown(error.to_string())));
+                        self.fail(error);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Seals the active generation and has it merged, where `wanted` says so and nothing stands in the way.
+    pub(super) fn seal_if(&self, inner: &mut Inner, wanted: impl FnOnce(&Config, u64, u64) -> bool) {
+        if inner.tiers.merging() || inner.tiers.active().is_empty() {
+            return;
+        }
+        let active_bytes = inner.tiers.active().bytes() as u64;
+        if !wanted(&self.0.config, active_bytes, inner.journal.bytes()) {
+            return;
+        }
+        let Some(store) = &inner.store else { return };
+        let Some(spare) = inner.spare.take() else { return };
+        store.watch(&spare);
+        let generation = inner.tiers.seal();
+        let journal = std::mem::replace(&mut inner.journal, spare);
+        let submitted = store.request_spare().and_then(|()| store.merge(generation, Sealed::new(journal)));
+        if let Err(error) = submitted {
+            self.fail(error);
+        }
+    }
+
+    /// Ends the daemon: what has been answered is in the journals, and the next start finds it there.
+    pub(super) fn fail(&self, error: StoreError) {
+        tracing::error!("cannot go on: {error}");
+        self.0.fatal_error.borrow_mut().get_or_insert(error);
+        self.0.fatal.cancel();
+    }
+}
