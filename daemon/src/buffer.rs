@@ -92,6 +92,12 @@ impl Generation {
         self.slots.get(key).map(|slot| &slot.state)
     }
 
+    /// The position of the slot of `key`, as [`slots`](Self::slots) walks them.
+    #[must_use]
+    pub fn position(&self, key: &[u8]) -> Option<usize> {
+        self.slots.get_index_of(key)
+    }
+
     /// As [`get`](Self::get), and notes that the key is being read.
     #[must_use]
     pub fn read(&self, key: &[u8]) -> Option<&State> {

@@ -5,10 +5,11 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 /// A buffer's size unless it must grow. One read call fills at most this much, some hundred small requests.
 const SMALL_BYTES: usize = 16 * 1024;
@@ -27,6 +28,9 @@ pub struct Buffers {
     budget_bytes: usize,
     used_bytes: Cell<usize>,
     given_back: Notify,
+    /// Who holds it may go beyond the budget: so that the largest request can always finish, whatever others hold, and
+    /// large requests that came together finish one after the other instead of failing together.
+    large: Arc<Semaphore>,
 }
 
 /// One connection's share: a buffer, or none while there is nothing in it.
@@ -36,19 +40,28 @@ pub struct Share {
     bytes: BytesMut,
     /// What of it counts against the budget.
     counted: usize,
+    /// The largest it has been. `BytesMut` does not tell: what was taken off its front is no longer in its capacity.
+    peak_bytes: usize,
+    large: Option<OwnedSemaphorePermit>,
 }
 
 impl Buffers {
     /// Buffers of at most `budget_bytes` together, small ones left aside.
     #[must_use]
     pub fn new(budget_bytes: usize) -> Self {
-        Self { spare: RefCell::default(), budget_bytes, used_bytes: Cell::new(0), given_back: Notify::new() }
+        Self {
+            spare: RefCell::default(),
+            budget_bytes,
+            used_bytes: Cell::new(0),
+            given_back: Notify::new(),
+            large: Arc::new(Semaphore::new(1)),
+        }
     }
 
     /// A share without a buffer yet.
     #[must_use]
     pub fn share(self: &Rc<Self>) -> Share {
-        Share { buffers: Rc::clone(self), bytes: BytesMut::new(), counted: 0 }
+        Share { buffers: Rc::clone(self), bytes: BytesMut::new(), counted: 0, peak_bytes: 0, large: None }
     }
 
     /// How much one output may hold before it must be sent: `limit`, or far less while the budget is used up.
@@ -85,6 +98,7 @@ impl Share {
         }
         if self.bytes.capacity() - self.bytes.len() < SMALL_BYTES / 4 {
             self.bytes.reserve(SMALL_BYTES);
+            self.peak_bytes = self.peak_bytes.max(self.bytes.capacity());
         }
         &mut self.bytes
     }
@@ -103,10 +117,13 @@ impl Share {
         let fits = async {
             loop {
                 let given_back = buffers.given_back.notified();
-                if buffers.used_bytes.get() + extra <= buffers.budget_bytes {
+                if self.large.is_some() || buffers.used_bytes.get() + extra <= buffers.budget_bytes {
                     return;
                 }
-                given_back.await;
+                tokio::select! {
+                    () = given_back => {}
+                    permit = Arc::clone(&buffers.large).acquire_owned() => self.large = permit.ok(),
+                }
             }
         };
         if tokio::time::timeout(patience, fits).await.is_err() {
@@ -115,13 +132,15 @@ impl Share {
         buffers.used_bytes.set(buffers.used_bytes.get() + extra);
         self.counted += extra;
         self.bytes.reserve(step);
+        self.peak_bytes = self.peak_bytes.max(self.bytes.capacity());
         true
     }
 
     /// Counts what the buffer has grown to by being written to. Answers are not refused for want of budget, since they
     /// are there already, but their clients get no more before they have read these.
     pub fn recount(&mut self) {
-        let counted = self.bytes.capacity().saturating_sub(2 * SMALL_BYTES);
+        self.peak_bytes = self.peak_bytes.max(self.bytes.capacity());
+        let counted = self.peak_bytes.saturating_sub(2 * SMALL_BYTES);
         if counted > self.counted {
             self.buffers.used_bytes.set(self.buffers.used_bytes.get() + counted - self.counted);
             self.counted = counted;
@@ -138,14 +157,16 @@ impl Share {
     pub fn give_back(&mut self) {
         debug_assert!(self.bytes.is_empty(), "what is in it would be lost");
         let bytes = std::mem::take(&mut self.bytes);
+        let peak_bytes = std::mem::take(&mut self.peak_bytes).max(bytes.capacity());
         self.uncount();
         let mut spare = self.buffers.spare.borrow_mut();
-        if bytes.capacity() <= 2 * SMALL_BYTES && bytes.capacity() > 0 && spare.len() < SPARE_MAX {
+        if bytes.capacity() > 0 && peak_bytes <= 2 * SMALL_BYTES && spare.len() < SPARE_MAX {
             spare.push(bytes);
         }
     }
 
     fn uncount(&mut self) {
+        self.large = None;
         if self.counted > 0 {
             self.buffers.used_bytes.set(self.buffers.used_bytes.get() - self.counted);
             self.counted = 0;
@@ -163,6 +184,7 @@ impl Drop for Share {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bytes::Buf as _;
 
     const SOON: Duration = Duration::from_millis(20);
 
@@ -191,20 +213,38 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_does_not_fit_waits_for_others() {
+    async fn large_requests_that_do_not_fit_together_finish_one_after_the_other() {
         let buffers = Rc::new(Buffers::new(200 * 1024));
-        let (mut first, mut second) = (buffers.share(), buffers.share());
-        for share in [&mut first, &mut second] {
+        let shares = [buffers.share(), buffers.share(), buffers.share()];
+        let [mut first, mut second, mut third] = shares;
+        for share in [&mut first, &mut second, &mut third] {
             share.ready().extend_from_slice(&vec![0; 100 * 1024]);
         }
-        assert!(first.grow(100 * 1024, SOON).await);
-        assert!(!second.grow(100 * 1024, SOON).await, "the budget is used up");
-        let both = tokio::time::timeout(Duration::from_secs(5), async {
-            tokio::join!(second.grow(100 * 1024, Duration::from_secs(5)), async {
+        assert!(first.grow(100 * 1024, SOON).await, "within the budget");
+        assert!(second.grow(100 * 1024, SOON).await, "beyond it, as the one large request");
+        assert!(!third.grow(100 * 1024, SOON).await, "there may be one");
+        let patience = Duration::from_secs(5);
+        let both = async {
+            tokio::join!(third.grow(100 * 1024, patience), async {
                 tokio::task::yield_now().await;
-                drop(first);
+                drop(second);
             })
-        });
-        assert!(both.await.unwrap().0);
+        };
+        assert!(tokio::time::timeout(patience, both).await.unwrap().0);
+    }
+
+    #[test]
+    fn a_buffer_that_was_large_is_not_kept() {
+        let buffers = Rc::new(Buffers::new(1 << 30));
+        let mut share = buffers.share();
+        share.ready().extend_from_slice(&vec![0; 1 << 20]);
+        share.recount();
+        share.bytes_mut().advance(1 << 20);
+        share.give_back();
+        assert!(buffers.spare.borrow().is_empty());
+        share.ready().extend_from_slice(b"small");
+        share.bytes_mut().advance(5);
+        share.give_back();
+        assert_eq!(buffers.spare.borrow().len(), 1);
     }
 }

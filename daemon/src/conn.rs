@@ -91,6 +91,8 @@ enum Pause {
     Missing,
     /// The next one writes, and there is no room for writes.
     NoRoom,
+    /// So much was written in this turn that it must be committed before more is added.
+    TurnFull,
     /// The next one does not run on the cache alone.
     Other(usize, &'static Spec),
     /// The output must be sent first.
@@ -138,6 +140,7 @@ impl Connection {
         // its keys out of the buffer, so it may have to wait again: dropping the first rows then could go on for ever.
         let mut loaded = Vec::new();
         let mut loaded_for = next;
+        let mut refused = None;
         while next < self.requests.len() {
             match self.run_steps(&mut next) {
                 Pause::Done => {}
@@ -153,11 +156,19 @@ impl Connection {
                 }
                 Pause::NoRoom => {
                     self.send_some().await?;
-                    if let Err(error) = host.cache.room().await {
+                    // Who has waited in vain once does not wait again for every request behind.
+                    if refused.is_none() {
+                        refused = host.cache.room().await.err();
+                    }
+                    if let Some(error) = &refused {
                         host.cache.count(Stat::WriteErrors, 1);
-                        self.answer_error(next, &error);
+                        self.answer_error(next, error);
                         next += 1;
                     }
+                }
+                Pause::TurnFull => {
+                    host.cache.commit_now();
+                    self.settle().await;
                 }
                 Pause::Other(index, spec) => {
                     self.run_other(next, index, spec).await?;
@@ -188,6 +199,9 @@ impl Connection {
                         let Run::Step(run) = spec.run else { return Pause::Other(index, spec) };
                         if spec.class == cmd::Class::Write && !has_room {
                             return Pause::NoRoom;
+                        }
+                        if view.turn_is_full() {
+                            return Pause::TurnFull;
                         }
                         view.begin_command();
                         let done = run(request, view);

@@ -4,8 +4,6 @@
 //! what the administrator means. Never touches the hard limit, and never fails the start: with fewer files there are
 //! fewer connections.
 
-use std::io;
-
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Files the daemon needs beside its connections: the database with its log and index, once for each reader, the
@@ -22,12 +20,19 @@ pub struct OpenFiles {
 }
 
 impl OpenFiles {
+    /// Connections there are files for. Beyond them the daemon's own files would be in danger, so no more are taken.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        // Where the limit is very low, some of the room kept for other files has to do.
+        self.allowed.saturating_sub(OTHER_FILES).max(self.allowed / 2) as usize
+    }
+
     /// What to tell the administrator, if the limit is too low.
     #[must_use]
     pub fn warning(&self) -> Option<String> {
         let Self { allowed, wanted } = *self;
         (allowed < wanted).then(|| {
-            let connections = allowed.saturating_sub(OTHER_FILES);
+            let connections = self.connections();
             format!(
                 "only {allowed} files may be open, enough for about {connections} connections; raise the limit to \
                  {wanted} (LimitNOFILE= in the unit, ulimit -Hn in a shell) or lower max_connections"
@@ -37,18 +42,18 @@ impl OpenFiles {
 }
 
 /// Raises the soft limit on open files as far as `max_connections` connections need and the hard limit allows.
-///
-/// # Errors
-/// When the system refuses to raise the limit, which it never should up to the hard one.
-pub fn raise(max_connections: usize) -> io::Result<OpenFiles> {
+/// Where the system refuses, as a service's system call filter may, the limit stays what it is.
+#[must_use]
+pub fn raise(max_connections: usize) -> OpenFiles {
     let wanted = (max_connections as u64).saturating_add(OTHER_FILES);
     let now = getrlimit(Resource::Nofile);
-    let soft = raised(now, wanted);
-    if soft != now.current {
-        setrlimit(Resource::Nofile, Rlimit { current: soft, maximum: now.maximum })?;
+    let mut soft = raised(now, wanted);
+    let change = Rlimit { current: soft, maximum: now.maximum };
+    if soft != now.current && setrlimit(Resource::Nofile, change).is_err() {
+        soft = now.current;
     }
     // No limit at all is more than anyone wants.
-    Ok(OpenFiles { allowed: soft.unwrap_or(u64::MAX), wanted })
+    OpenFiles { allowed: soft.unwrap_or(u64::MAX), wanted }
 }
 
 /// The soft limit to set: what is wanted, but neither above the hard limit nor below what there is. `None` is no limit.
@@ -77,8 +82,14 @@ mod tests {
     }
 
     #[test]
+    fn connections_leave_files_for_everything_else() {
+        assert_eq!(OpenFiles { allowed: 10_512, wanted: 10_512 }.connections(), 10_000);
+        assert_eq!(OpenFiles { allowed: 80, wanted: 10_512 }.connections(), 40);
+    }
+
+    #[test]
     fn the_real_limit_is_raised_and_reported() {
-        let files = raise(1).unwrap();
+        let files = raise(1);
         assert_eq!(files.wanted, 1 + OTHER_FILES);
         assert_eq!(getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX), files.allowed);
     }

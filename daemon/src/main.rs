@@ -39,14 +39,20 @@ fn start(settings: Settings, log: LogHandle) -> Result<(), Box<dyn std::error::E
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     // Early, so that a signal during the start is not lost.
     let signals = signals::listen()?;
-    match limits_fd::raise(settings.max_connections) {
-        Ok(files) => files.warning().into_iter().for_each(|warning| tracing::warn!("{warning}")),
-        // Fewer files mean fewer connections, nothing worse.
-        Err(error) => tracing::warn!("cannot raise the limit on open files: {error}"),
-    }
+    // Fewer files mean fewer connections, nothing worse.
+    let files = limits_fd::raise(settings.max_connections);
+    files.warning().into_iter().for_each(|warning| tracing::warn!("{warning}"));
     let _data = endpoint::lock_data(&settings.data)?;
     let (listener, _socket) = endpoint::listen(&settings.socket, settings.socket_mode)?;
-    server::run(Start { settings, listener, signals, ready, reread: Box::new(reread), log })?;
+    server::run(Start {
+        settings,
+        listener,
+        connections_max: files.connections(),
+        signals,
+        ready,
+        reread: Box::new(reread),
+        log,
+    })?;
     tracing::info!("stopped");
     Ok(())
 }

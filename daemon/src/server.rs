@@ -28,6 +28,9 @@ use crate::store::{self, StoreError};
 /// How long connections may take to finish once the daemon is stopping.
 const DRAIN: Duration = Duration::from_millis(1_500);
 
+/// How long clients may still be answered once the daemon cannot go on.
+const LAST_WORDS: Duration = Duration::from_millis(100);
+
 /// Pause after the system refused a connection for want of file descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -40,6 +43,8 @@ pub struct Start {
     pub settings: Settings,
     /// The listening socket, non-blocking.
     pub listener: std::os::unix::net::UnixListener,
+    /// Connections that the process has file descriptors for.
+    pub connections_max: usize,
     /// What the process is told from outside.
     pub signals: mpsc::Receiver<Signal>,
     /// Called once connections are served.
@@ -79,14 +84,14 @@ pub fn run(start: Start) -> Result<(), ServeError> {
 }
 
 async fn serve(start: Start) -> Result<(), ServeError> {
-    let Start { settings, listener, mut signals, ready, reread, log } = start;
+    let Start { settings, listener, connections_max, mut signals, ready, reread, log } = start;
     let settings = Rc::new(settings);
     let (cache, background) = Cache::open(&settings, Clock::start(), REGISTRY.len())?;
     let listener = UnixListener::from_std(listener).map_err(ServeError::Runtime)?;
     let fatal = cache.fatal().clone();
     let host = Rc::new(Host::new(cache, Rc::clone(&settings), boot_id()));
     let mut background = background.spawn();
-    let mut clients = Clients::new(Rc::clone(&host));
+    let mut clients = Clients::new(Rc::clone(&host), connections_max);
     ready(&settings);
     let ended = loop {
         tokio::select! {
@@ -96,7 +101,11 @@ async fn serve(start: Start) -> Result<(), ServeError> {
                 Signal::Reload => reload(&host, reread(), &log),
                 Signal::Report => report(&host).await,
             },
-            () = fatal.cancelled() => break Err(ServeError::Background),
+            () = fatal.cancelled() => {
+                // A moment for the answers that say so.
+                tokio::time::sleep(LAST_WORDS).await;
+                break Err(ServeError::Background);
+            }
             _ = background.join_next() => break Err(ServeError::Background),
         }
     };
@@ -119,18 +128,19 @@ struct Clients {
     tracker: TaskTracker,
     stop: CancellationToken,
     last_id: u64,
+    connections_max: usize,
 }
 
 impl Clients {
-    fn new(host: Rc<Host>) -> Self {
-        // The largest value must always fit, however much of the budget others hold.
-        let budget_bytes = host.settings().buffer_budget_bytes + host.settings().max_value_bytes;
+    fn new(host: Rc<Host>, connections_max: usize) -> Self {
+        let budget_bytes = host.settings().buffer_budget_bytes;
         Self {
             host,
             buffers: Rc::new(Buffers::new(budget_bytes)),
             tracker: TaskTracker::new(),
             stop: CancellationToken::new(),
             last_id: 0,
+            connections_max,
         }
     }
 
@@ -146,8 +156,9 @@ impl Clients {
                 return;
             }
         };
-        if self.tracker.len() >= self.host.settings().max_connections {
-            self.reject(&stream);
+        let limit = self.host.settings().max_connections.min(self.connections_max);
+        if self.tracker.len() >= limit {
+            self.reject(&stream, limit);
             return;
         }
         self.last_id += 1;
@@ -161,10 +172,10 @@ impl Clients {
         });
     }
 
-    fn reject(&self, stream: &UnixStream) {
+    fn reject(&self, stream: &UnixStream, limit: usize) {
         self.host.cache.count(Stat::ConnectionsRejected, 1);
         let mut out = bytes::BytesMut::new();
-        let error = CommandError::TooManyClients { limit: self.host.settings().max_connections };
+        let error = CommandError::TooManyClients { limit };
         encode(&Reply::error(error.to_string()), Wire::Resp2, &mut out);
         // The socket is new and empty, so this fits; who has gone already does not care.
         let _ = stream.try_write(&out);

@@ -3,9 +3,10 @@
 
 use std::io::{ErrorKind, Write};
 use std::os::unix::net::UnixStream;
+use std::process::{Command, Stdio};
 use std::{fs, thread};
 
-use crate::util::{Client, Daemon, Dice, Reply, encode, split_words, wait_until};
+use crate::util::{Client, Daemon, Dice, Reply, encode, split_words, tool, wait_until};
 
 /// What a piece of bad input deserves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -407,4 +408,49 @@ fn one_request_cannot_ask_for_an_answer_without_end() {
     let Reply::Error(text) = &reply else { panic!("{reply:?}") };
     assert!(text.contains("longer than the limit of 256"), "{text}");
     client.check("PING", "+PONG");
+}
+
+#[test]
+fn large_requests_that_do_not_fit_together_all_succeed() {
+    let daemon = Daemon::start(&["--buffer-budget", "1MiB", "--max-value", "4MiB"]);
+    thread::scope(|scope| {
+        for number in 0..8 {
+            let mut client = daemon.client();
+            scope.spawn(move || {
+                let key = format!("large:{number}");
+                let value = vec![b'v'; 4 << 20];
+                assert_eq!(client.args(&[b"SET".as_slice(), key.as_bytes(), &value]), Reply::ok());
+                assert_eq!(client.args(&["GET", &key]).bytes().len(), value.len());
+            });
+        }
+    });
+    daemon.check_healthy();
+}
+
+#[test]
+fn few_file_descriptors_mean_few_connections_and_nothing_worse() {
+    let Some(bash) = tool("bash") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("s.sock");
+    let script = format!(
+        "ulimit -n 80; exec {} --socket {} --data {} --merge-interval 5ms",
+        crate::util::binary().display(),
+        socket.display(),
+        dir.path().join("data").display()
+    );
+    let mut child = Command::new(bash).args(["-c", &script]).stderr(Stdio::null()).spawn().unwrap();
+    let mut client =
+        wait_until("the daemon to listen", || Client::connect(&socket).map_err(|e| e.to_string()));
+    let others: Vec<_> = (0..100).filter_map(|_| Client::connect(&socket).ok()).collect();
+    for number in 0..200 {
+        client.check(&format!("SET k{number} v"), "+OK");
+    }
+    drop(others);
+    wait_until("merges to have gone on", || {
+        let stats = client.stats();
+        if stats.get("merges") > 0 { Ok(()) } else { Err(format!("{stats:?}")) }
+    });
+    client.check("DBSIZE", ":200");
+    child.kill().unwrap();
+    child.wait().unwrap();
 }

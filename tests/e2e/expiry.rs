@@ -1,5 +1,6 @@
 //! Deadlines and clean-up: nothing is served late, expired entries go by themselves, and STATS counts them.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::util::{Client, Daemon, Reply, wait_for_clock, wait_until};
@@ -183,4 +184,37 @@ fn expired_entries_are_told_from_active_ones() {
     let after = client.stats();
     assert_eq!(after.get("misses"), stats.get("misses") + 1, "an expired entry is a miss: {after:?}");
     assert_eq!(after.get("hits"), stats.get("hits"), "{after:?}");
+}
+
+#[test]
+fn many_clean_ups_at_once_count_each_entry_once() {
+    let daemon = Daemon::start(&["--cleanup-interval", "1h", "--merge-interval", "10s"]);
+    let mut client = daemon.client();
+    for batch in 0..4 {
+        let requests: Vec<_> = (0..250)
+            .map(|key| {
+                ["SET".to_owned(), format!("k{batch}:{key}"), "v".into(), "PX".into(), "1".into()].to_vec()
+            })
+            .collect();
+        client.pipeline(&requests).unwrap();
+    }
+    wait_until("all to expire", || client.stats().is("entries_active", 0));
+    let before = client.stats().get("expirations");
+    let removed: i64 = thread::scope(|scope| {
+        let cleaners: Vec<_> = (0..60)
+            .map(|_| {
+                let mut client = daemon.client();
+                scope.spawn(move || (0..5).map(|_| client.int("CLEANUP")).sum::<i64>())
+            })
+            .collect();
+        let mut writer = daemon.client();
+        for number in 0..500 {
+            writer.check(&format!("SET other:{number} v"), "+OK");
+        }
+        cleaners.into_iter().map(|cleaner| cleaner.join().unwrap()).sum()
+    });
+    let stats = client.stats();
+    assert_eq!(before + removed, 1_000, "{stats:?}");
+    assert_eq!(stats.get("expirations"), 1_000, "{stats:?}");
+    assert_eq!(stats.get("entries"), 500, "{stats:?}");
 }

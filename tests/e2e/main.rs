@@ -8,6 +8,7 @@
 //! | [`restart`] | what survives SIGTERM and SIGKILL |
 //! | [`tiers`] | memory tier on, off and tiny: same answers, never an older value |
 //! | [`expiry`] | deadlines, clean-up, and what STATS says about them |
+//! | [`full_disk`] | no room on the disk, and room again |
 //! | [`abuse`] | bad input, bad clients, too many of them |
 //! | [`running`] | starting, stopping, configuration, directories, two daemons on one data directory |
 //! | [`clients`] | nc, socat, redis-cli, redis-benchmark, redis-py |
@@ -29,6 +30,7 @@ mod architecture;
 mod basics;
 mod clients;
 mod expiry;
+mod full_disk;
 mod packages;
 mod readme;
 mod restart;

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
 use crate::basics;
-use crate::util::{Client, Daemon, Reply, wait_until};
+use crate::util::{Client, Daemon, Reply, encode, wait_until};
 
 #[test]
 fn commands_answer_the_same_without_the_memory_tier() {
@@ -68,6 +68,65 @@ fn commands_whose_keys_are_in_different_tiers_always_come_to_an_end() {
         }
     });
     daemon.check_healthy();
+}
+
+#[test]
+fn an_expired_copy_and_an_absent_key_are_found_together() {
+    let daemon = Daemon::start(&["--merge-interval", "10s"]);
+    let mut client = daemon.client();
+    client.check("MSET other 1", "+OK");
+    client.check("SET a v PX 300", "+OK");
+    // In the main file, and a copy in memory.
+    client.check("CLEANUP", ":0");
+    client.check("GET a", "=v");
+    wait_until("it to expire", || match client.int("PTTL a") {
+        -2 => Ok(()),
+        left => Err(left.to_string()),
+    });
+    client.check("MGET a absent", "[nil nil]");
+}
+
+#[test]
+fn what_was_flushed_while_it_was_being_read_stays_away() {
+    let daemon = Daemon::start(&["--merge-interval", "10s"]);
+    let (mut reader, mut flusher) = (daemon.client(), daemon.client());
+    for round in 0..100 {
+        reader.check("SET k old", "+OK");
+        reader.check("CLEANUP", ":0");
+        // The read waits for the commit of the write before it; the flush falls into that wait, now and then.
+        reader.send(&[encode(&["SET", "x", "1"]), encode(&["GET", "k"])].concat()).unwrap();
+        flusher.send(&encode(&["FLUSHALL"])).unwrap();
+        assert_eq!(flusher.read().unwrap(), Reply::ok());
+        assert_eq!(reader.read().unwrap(), Reply::ok());
+        reader.read().unwrap();
+        reader.check("GET k", "nil");
+        reader.check("CLEANUP", ":0");
+        assert_eq!(reader.cmd("GET k"), Reply::Nil, "round {round}");
+    }
+}
+
+#[test]
+fn the_count_of_keys_does_not_waver_while_they_are_overwritten() {
+    const KEYS: usize = 3_000;
+    let daemon = Daemon::start(&["--merge-interval", "5ms"]);
+    let requests: Vec<_> =
+        (0..KEYS).map(|key| vec!["SET".to_owned(), format!("k{key}"), "v".to_owned()]).collect();
+    daemon.client().pipeline(&requests).unwrap();
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut writer = daemon.client();
+            while !done.load(Ordering::Relaxed) {
+                for batch in requests.chunks(500) {
+                    writer.pipeline(batch).unwrap();
+                }
+            }
+        });
+        let mut client = daemon.client();
+        let counts: Vec<i64> = (0..200).map(|_| client.int("DBSIZE")).collect();
+        done.store(true, Ordering::Relaxed);
+        assert!(counts.iter().all(|&count| count == KEYS as i64), "{counts:?}");
+    });
 }
 
 #[test]

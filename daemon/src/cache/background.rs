@@ -6,15 +6,14 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use larder_protocol::Stat;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
-use super::{Cache, Inner, UNCOMMITTED_BYTES};
+use super::{Cache, Inner, Spare};
 use crate::config::Durability;
 use crate::entry::Key;
-use crate::error::CommandError;
-use crate::store::{Event, Merged, Readers, StoreError, Swept, Synced};
+use crate::store::{Event, Merged, Readers, StoreError, Synced};
 
 /// Keys one blocking thread reads before another could have helped: some hundred microseconds of work.
 const LOAD_CHUNK: usize = 64;
@@ -48,24 +47,12 @@ impl Background {
     }
 }
 
-/// A clean-up that a client waits for.
-#[derive(Debug)]
-pub(super) struct Asked {
-    /// Entries already removed for it, from the write buffer.
-    dropped: u64,
-    /// Told how many were removed in all.
-    done: oneshot::Sender<u64>,
-}
-
 impl Cache {
     async fn commit_turns(self) {
         loop {
             self.0.work.notified().await;
             if self.0.config.durability == Durability::Memory {
-                let bytes = || self.0.inner.borrow().tiers.uncommitted_bytes();
-                if bytes() < UNCOMMITTED_BYTES {
-                    tokio::time::sleep(self.0.config.flush_interval).await;
-                }
+                tokio::time::sleep(self.0.config.flush_interval).await;
             } else {
                 // Every connection that is ready now runs before this task is polled again: they all join the turn.
                 tokio::task::yield_now().await;
@@ -130,16 +117,18 @@ impl Cache {
             let inner = &mut *inner;
             match event {
                 Event::Merged(merged) => self.merged(inner, &merged),
-                Event::Swept(swept) => inner.swept(swept, self.now_ms()),
+                Event::Swept(swept) => inner.swept(&swept, self.now_ms()),
                 Event::Spare(journal) => {
-                    inner.spare = Some(*journal);
-                    self.seal_if(inner, |config, active_bytes, _| active_bytes >= config.merge_bytes);
+                    inner.spare = Spare::Ready(journal);
+                    inner.no_spare = None;
+                    self.seal_if_large(inner);
+                    self.0.changed.notify_waiters();
                 }
-                Event::MergeFailed(error) | Event::SpareFailed(error) => {
-                    if inner.stuck.replace(error.to_string()).is_none() {
-                        tracing::error!("{error}: writes go on until the write buffer is full");
-                    }
-                    self.0.room.notify_waiters();
+                Event::MergeFailed(error) => self.stuck(&mut inner.no_merge, &error),
+                Event::SpareFailed(error) => {
+                    // Asked for again in the merge interval.
+                    inner.spare = Spare::Missing;
+                    self.stuck(&mut inner.no_spare, &error);
                 }
                 Event::Fatal(error) => self.fail(error),
             }
@@ -149,12 +138,21 @@ impl Cache {
         }
     }
 
+    /// Merging is held up by something that time or an administrator can cure.
+    fn stuck(&self, reason: &mut Option<String>, error: &StoreError) {
+        if reason.replace(error.to_string()).is_none() {
+            tracing::error!("{error}: writes go on until the write buffer is full");
+        }
+        self.0.changed.notify_waiters();
+    }
+
     fn merged(&self, inner: &mut Inner, merged: &Merged) {
         let released = inner.tiers.release(merged.generation, merged.accounting.rows);
         // Dropping a million boxes takes a while: not on the event loop.
         tokio::task::spawn_blocking(move || drop(released));
         inner.accounting = merged.accounting;
-        inner.stuck = None;
+        inner.no_merge = None;
+        inner.cleaning.merged(merged.expired as u64);
         let counters = &mut inner.counters;
         counters.bump(Stat::Merges);
         counters.add(Stat::MergeRows, merged.rows as u64);
@@ -162,10 +160,8 @@ impl Cache {
         counters.set(Stat::MergeLastMs, merged.ms);
         counters.add(Stat::Checkpoints, merged.checkpoints);
         counters.add(Stat::Expirations, merged.expired as u64);
-        self.0.room.notify_waiters();
-        self.seal_if(inner, |config, active_bytes, journal_bytes| {
-            active_bytes >= config.merge_bytes || journal_bytes >= config.journal_limit_bytes
-        });
+        self.0.changed.notify_waiters();
+        self.seal_if_large(inner);
     }
 
     async fn hear_syncer(self, mut synced: mpsc::Receiver<Synced>) {
@@ -187,72 +183,8 @@ impl Cache {
         loop {
             ticks.tick().await;
             let mut inner = self.0.inner.borrow_mut();
-            if inner.spare.is_none() && inner.stuck.is_some() && !inner.tiers.merging() {
-                // The last try found the disk full.
-                if let Some(Err(error)) = inner.store.as_ref().map(crate::store::Store::request_spare) {
-                    tracing::error!("{error}");
-                }
-            }
+            inner.ask_for_spare();
             self.seal_if(&mut inner, |_, _, _| true);
-        }
-    }
-
-    async fn clean_in_intervals(self) {
-        // The first run is at once: what expired while the daemon was down goes first.
-        loop {
-            if let Err(error) = self.0.inner.borrow_mut().sweep(None) {
-                tracing::warn!("clean-up by interval left out: {error}");
-            }
-            let began = tokio::time::Instant::now();
-            // A shorter interval that comes with a reload counts from the last run as well.
-            while tokio::time::timeout_at(
-                began + self.0.live.get().cleanup_interval,
-                self.0.applied.notified(),
-            )
-            .await
-            .is_ok()
-            {}
-        }
-    }
-
-    /// Removes everything expired now, from the write buffer as well; the number of entries removed.
-    ///
-    /// # Errors
-    /// Where the keeper cannot do it.
-    pub async fn clean_up(&self) -> Result<u64, CommandError> {
-        let expired = || self.counters(|counters| counters.get(Stat::Expirations));
-        let before = expired();
-        // What expired in the write buffer is dropped when it is merged.
-        self.settle().await?;
-        let dropped = expired() - before;
-        let (done, removed) = oneshot::channel();
-        let asked = Asked { dropped, done };
-        self.0.inner.borrow_mut().sweep(Some(asked)).map_err(|_| CommandError::Stopping)?;
-        removed.await.map_err(|_| CommandError::Stopping)
-    }
-
-    /// Waits until everything written before is in the main file.
-    async fn settle(&self) -> Result<(), CommandError> {
-        self.commit();
-        let target = self.0.inner.borrow().tiers.active().id();
-        loop {
-            let changed = self.0.room.notified();
-            tokio::pin!(changed);
-            changed.as_mut().enable();
-            {
-                let mut inner = self.0.inner.borrow_mut();
-                if inner.tiers.settled(target) {
-                    return Ok(());
-                }
-                if let Some(reason) = &inner.stuck {
-                    return Err(CommandError::Full(reason.clone()));
-                }
-                if inner.tiers.active().id() == target {
-                    self.seal_if(&mut inner, |_, _, _| true);
-                }
-            }
-            // A spare that is still being created is announced without a notice; it is there within milliseconds.
-            let _ = tokio::time::timeout(std::time::Duration::from_millis(5), changed).await;
         }
     }
 
@@ -267,32 +199,6 @@ impl Cache {
         };
         if let Some(store) = store {
             blocking(move || store.stop()).await;
-        }
-    }
-}
-
-impl Inner {
-    fn sweep(&mut self, asked: Option<Asked>) -> Result<(), StoreError> {
-        self.store.as_ref().ok_or(StoreError::KeeperGone)?.sweep()?;
-        self.sweeps.push_back(asked);
-        Ok(())
-    }
-
-    fn swept(&mut self, swept: Swept, now_ms: i64) {
-        self.accounting = swept.accounting;
-        let asked = self.sweeps.pop_front().flatten();
-        let rows = swept.rows as u64 + asked.as_ref().map_or(0, |asked| asked.dropped);
-        let counters = &mut self.counters;
-        counters.bump(Stat::CleanupRuns);
-        counters.add(Stat::CleanupRows, rows);
-        counters.add(Stat::Expirations, swept.rows as u64);
-        counters.set(Stat::CleanupLastTimeMs, now_ms as u64);
-        counters.set(Stat::CleanupLastRows, rows);
-        counters.set(Stat::CleanupLastMs, swept.ms);
-        counters.add(Stat::CleanupTotalMs, swept.ms);
-        if let Some(Asked { done, .. }) = asked {
-            // Whoever asked may have gone away meanwhile.
-            let _ = done.send(rows);
         }
     }
 }

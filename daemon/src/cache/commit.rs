@@ -1,6 +1,6 @@
 //! The moments at which writes become durable, visible, and due to be merged.
 
-use super::{Cache, Config, Inner};
+use super::{Cache, Config, Inner, Spare};
 use crate::clock::Stopwatch;
 use crate::error::CommandError;
 use crate::store::{CommitError, Sealed, StoreError};
@@ -15,6 +15,12 @@ impl Cache {
             return;
         }
         let turn = std::mem::take(&mut inner.turn);
+        if self.0.fatal.is_cancelled() {
+            // The process is about to end; what is on disk may not be what memory says any more.
+            inner.tiers.discard();
+            turn.end(Err(CommandError::Stopping));
+            return;
+        }
         inner.batch.clear();
         inner.tiers.encode_pending(&mut inner.batch);
         let watch = Stopwatch::start();
@@ -31,9 +37,7 @@ impl Cache {
                 inner.counters.add(Stat::CommitUsTotal, us);
                 inner.counters.raise(Stat::CommitUsMax, us);
                 turn.end(Ok(()));
-                self.seal_if(inner, |config, active_bytes, journal_bytes| {
-                    active_bytes >= config.merge_bytes || journal_bytes >= config.journal_limit_bytes
-                });
+                self.seal_if_large(inner);
             }
             Err(error) => {
                 inner.tiers.discard();
@@ -52,6 +56,13 @@ impl Cache {
         }
     }
 
+    /// Seals the active generation if it has grown enough to be worth a merge.
+    pub(super) fn seal_if_large(&self, inner: &mut Inner) {
+        self.seal_if(inner, |config, active_bytes, journal_bytes| {
+            active_bytes >= config.merge_bytes || journal_bytes >= config.journal_limit_bytes
+        });
+    }
+
     /// Seals the active generation and has it merged, where `wanted` says so and nothing stands in the way.
     pub(super) fn seal_if(&self, inner: &mut Inner, wanted: impl FnOnce(&Config, u64, u64) -> bool) {
         if inner.tiers.merging() || inner.tiers.active().is_empty() {
@@ -62,12 +73,20 @@ impl Cache {
             return;
         }
         let Some(store) = &inner.store else { return };
-        let Some(spare) = inner.spare.take() else { return };
+        let spare = match std::mem::replace(&mut inner.spare, Spare::Missing) {
+            Spare::Ready(spare) => *spare,
+            other => {
+                inner.spare = other;
+                return;
+            }
+        };
+        debug_assert_eq!(spare.generation(), inner.tiers.active().id() + 1);
         store.watch(&spare);
         let generation = inner.tiers.seal();
         let journal = std::mem::replace(&mut inner.journal, spare);
-        let submitted = store.request_spare().and_then(|()| store.merge(generation, Sealed::new(journal)));
-        if let Err(error) = submitted {
+        let merging = store.merge(generation, Sealed::new(journal));
+        inner.ask_for_spare();
+        if let Err(error) = merging {
             self.fail(error);
         }
     }
@@ -77,5 +96,25 @@ impl Cache {
         tracing::error!("cannot go on: {error}");
         self.0.fatal_error.borrow_mut().get_or_insert(error);
         self.0.fatal.cancel();
+    }
+}
+
+impl Inner {
+    /// Has the next journal created, unless that is under way or done.
+    pub(super) fn ask_for_spare(&mut self) {
+        if matches!(self.spare, Spare::Missing)
+            && let Some(store) = &self.store
+        {
+            match store.request_spare() {
+                Ok(()) => self.spare = Spare::Asked,
+                // Asked for again in the merge interval.
+                Err(error) => tracing::warn!("no next journal yet: {error}"),
+            }
+        }
+    }
+
+    /// Why merging is held up, if so.
+    pub(super) fn stuck(&self) -> Option<&str> {
+        self.no_merge.as_deref().or(self.no_spare.as_deref())
     }
 }

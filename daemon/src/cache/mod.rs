@@ -12,6 +12,7 @@
 //! ```
 
 mod background;
+mod clean;
 mod commit;
 mod loads;
 mod memory;
@@ -25,7 +26,6 @@ mod view;
 mod walk;
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -33,7 +33,6 @@ use larder_protocol::Stat;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use background::Asked;
 pub use background::Background;
 pub use memory::Memory;
 pub use turn::Turn;
@@ -47,14 +46,12 @@ use crate::error::CommandError;
 use crate::stats::Counters;
 use crate::store::batch::BatchEncoder;
 use crate::store::{self, Accounting, Journal, Store, StoreError, Sync};
+use clean::Cleaning;
 use loads::Ticket;
-use tiers::Tiers;
+use tiers::{Tiers, Wanted};
 
 /// How long a write waits for room in the write buffer before it is answered with an error.
 const ROOM_WAIT: Duration = Duration::from_secs(5);
-
-/// Under durability `memory`, uncommitted writes beyond this are committed without waiting for the interval.
-const UNCOMMITTED_BYTES: usize = 4 << 20;
 
 /// A handle to the cache; clones share it. Of the event loop's thread only.
 #[derive(Clone, Debug)]
@@ -68,8 +65,8 @@ struct Shared {
     work: Notify,
     /// There are rows to load.
     wanted: Notify,
-    /// The write buffer has lost weight.
-    room: Notify,
+    /// A merge has ended or is held up, or there is a spare journal: who waits for room or a merge looks again.
+    changed: Notify,
     /// The daemon cannot go on; the reason is in `fatal_error`.
     fatal: CancellationToken,
     fatal_error: RefCell<Option<StoreError>>,
@@ -109,20 +106,31 @@ impl Live {
     }
 }
 
+/// The journal of the generation after the active one.
+#[derive(Debug)]
+enum Spare {
+    Ready(Box<Journal>),
+    /// The keeper is creating it. It is asked for one at a time, so that journals and generations keep the same numbers.
+    Asked,
+    /// It could not be created; to be asked for again.
+    Missing,
+}
+
 #[derive(Debug)]
 struct Inner {
     tiers: Tiers,
     counters: Counters,
     store: Option<Store>,
     journal: Journal,
-    spare: Option<Journal>,
+    spare: Spare,
     batch: BatchEncoder,
     turn: Rc<Turn>,
     accounting: Accounting,
-    /// The sweeps under way, in the order they were asked for; those by interval have nobody waiting.
-    sweeps: VecDeque<Option<Asked>>,
+    cleaning: Cleaning,
     /// Why the keeper cannot merge at present, if so.
-    stuck: Option<String>,
+    no_merge: Option<String>,
+    /// Why there is no next journal at present, if so.
+    no_spare: Option<String>,
     stopping: bool,
 }
 
@@ -155,12 +163,13 @@ impl Cache {
             counters: Counters::new(commands),
             store: Some(opened.store),
             journal: opened.journal,
-            spare: None,
+            spare: Spare::Asked,
             batch: BatchEncoder::default(),
             turn: Rc::default(),
             accounting: opened.accounting,
-            sweeps: VecDeque::new(),
-            stuck: None,
+            cleaning: Cleaning::default(),
+            no_merge: None,
+            no_spare: None,
             stopping: false,
         };
         let config = Config {
@@ -176,7 +185,7 @@ impl Cache {
             clock,
             work: Notify::new(),
             wanted: Notify::new(),
-            room: Notify::new(),
+            changed: Notify::new(),
             fatal: CancellationToken::new(),
             fatal_error: RefCell::default(),
             config,
@@ -206,22 +215,34 @@ impl Cache {
         (self.0.config.durability != Durability::Memory).then(|| Rc::clone(&self.0.inner.borrow().turn))
     }
 
-    /// Has the rows of `keys` read; they can be looked up for as long as the result is held.
+    /// Has the rows of `keys` read; they can be looked up for as long as the result is held. Keys that have become known
+    /// since they were found missing are left out.
     pub async fn load(&self, keys: Vec<Key>) -> Loaded<'_> {
         let ticket = Rc::new(Ticket::default());
+        let now_ms = self.now_ms();
+        // Made before the wait: a connection that goes away meanwhile gives its keys back all the same.
+        let mut loaded = Loaded { cache: self, keys: Vec::with_capacity(keys.len()) };
         {
             let mut inner = self.0.inner.borrow_mut();
             let mut shared = 0;
-            for key in &keys {
-                shared += u64::from(inner.tiers.want(key, &ticket));
+            for key in keys {
+                match inner.tiers.want(&key, &ticket, now_ms) {
+                    Wanted::Known => continue,
+                    Wanted::Asked => {}
+                    Wanted::Shared => shared += 1,
+                }
+                loaded.keys.push(key);
             }
             inner.counters.add(Stat::SharedReads, shared);
         }
-        // Made before the wait: a connection that goes away meanwhile gives its keys back all the same.
-        let loaded = Loaded { cache: self, keys };
         self.0.wanted.notify_one();
         ticket.arrived().await;
         loaded
+    }
+
+    /// Commits what was written in this turn, without waiting for who else is ready.
+    pub fn commit_now(&self) {
+        self.commit();
     }
 
     /// Whether the write buffer can take another write.
@@ -237,12 +258,12 @@ impl Cache {
     pub async fn room(&self) -> Result<(), CommandError> {
         let wait = async {
             loop {
-                let freed = self.0.room.notified();
+                let freed = self.0.changed.notified();
                 if self.has_room() {
                     return Ok(());
                 }
-                if let Some(reason) = &self.0.inner.borrow().stuck {
-                    return Err(CommandError::Full(reason.clone()));
+                if let Some(reason) = self.0.inner.borrow().stuck() {
+                    return Err(CommandError::Full(reason.to_owned()));
                 }
                 freed.await;
             }
@@ -310,12 +331,13 @@ impl Cache {
     }
 
     /// Sets the gauges that are read off the tiers and files, so that the counters are complete.
-    pub fn refresh_gauges(&self) {
+    pub async fn refresh_gauges(&self) {
+        // moka's own count lags behind until its housekeeping has run, which after a flush takes a while.
+        let memory = self.0.inner.borrow().tiers.memory().clone();
+        background::blocking(move || memory.tidy()).await;
         let mut inner = self.0.inner.borrow_mut();
         let inner = &mut *inner;
         let (slots, bytes) = inner.tiers.buffer_figures();
-        // moka's own count lags behind until its housekeeping has run.
-        inner.tiers.memory().tidy();
         let (memory_entries, memory_bytes, memory_cap_bytes, memory_evictions) =
             inner.tiers.memory().figures();
         let (main_bytes, wal_bytes) = inner.store.as_ref().map_or((0, 0), Store::main_file_bytes);

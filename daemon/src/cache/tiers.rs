@@ -48,6 +48,17 @@ pub enum Source {
     Disk,
 }
 
+/// What came of asking for a key's row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Nothing: the key is known by now.
+    Known,
+    /// It will be read.
+    Asked,
+    /// It is being read, or was read, for somebody else.
+    Shared,
+}
+
 /// What the tiers know of a key.
 #[derive(Clone, Debug)]
 pub enum LookUp {
@@ -169,9 +180,22 @@ impl Tiers {
         self.sealed.take()
     }
 
-    /// Asks for a key's row; see [`Loads::want`].
-    pub fn want(&mut self, key: &Key, ticket: &Rc<Ticket>) -> bool {
-        self.loads.want(key, ticket)
+    /// Asks for a key's row, unless a tier above the main file knows the key: it may have been written since it was found
+    /// missing, and a load that begins after a write could not be told by [`Loads::written`] that it is out of date.
+    pub fn want(&mut self, key: &Key, ticket: &Rc<Ticket>, now_ms: i64) -> Wanted {
+        match self.look_up(key, now_ms) {
+            LookUp::Known(_, Source::Pending | Source::Buffer | Source::Memory) => Wanted::Known,
+            // A row that somebody else has loaded is held as well, or it could go before it is used.
+            LookUp::Known(_, Source::Disk) | LookUp::Failed(_) | LookUp::Unknown => {
+                if self.loads.want(key, ticket) { Wanted::Shared } else { Wanted::Asked }
+            }
+        }
+    }
+
+    /// As [`want`](Self::want) without looking again: a bug for the schedules to show.
+    #[cfg(test)]
+    pub fn want_blindly(&mut self, key: &Key, ticket: &Rc<Ticket>) {
+        self.loads.want(key, ticket);
     }
 
     /// See [`Loads::done`].
@@ -187,7 +211,9 @@ impl Tiers {
     /// A row has been read from the main file: keeps a copy in the memory tier if it is still current.
     pub fn arrived(&mut self, key: &Key, row: Row, now_ms: i64) {
         let copy = row.as_ref().ok().cloned().flatten().filter(|entry| !entry.deadline.passed(now_ms));
+        let above = self.pending.get(key).is_some() || self.in_buffer(key).is_some() || self.main_hidden();
         if self.loads.arrived(key, row)
+            && !above
             && let Some(entry) = copy
         {
             self.memory.fill(key, &entry);

@@ -15,6 +15,10 @@ use crate::error::CommandError;
 use crate::stats::Counters;
 use crate::store::StoreError;
 
+/// A turn that has written this much is committed before more is added: one journal row, and so one commit, has to stay
+/// within what SQLite takes and what the event loop can spare the time for.
+const TURN_BYTES: usize = 16 << 20;
+
 /// Why a command did not run to its end.
 #[derive(Debug)]
 pub enum Stop {
@@ -141,6 +145,12 @@ impl<'a> View<'a> {
     pub fn flush(&mut self) {
         self.depends = true;
         self.tiers.flush();
+    }
+
+    /// Whether so much waits for the commit that nothing should be added to it.
+    #[must_use]
+    pub fn turn_is_full(&self) -> bool {
+        self.tiers.uncommitted_bytes() >= TURN_BYTES
     }
 
     /// Counts `n` of something.

@@ -102,7 +102,15 @@ impl Cache {
                 (inner.readers()?, inner.tiers.releases())
             };
             let step = self.scan(readers, pattern.clone(), from.clone()).await?;
-            if self.0.inner.borrow().tiers.releases() != releases {
+            let (hidden, merged) = {
+                let inner = self.0.inner.borrow();
+                (inner.tiers.main_hidden(), inner.tiers.releases() != releases)
+            };
+            if hidden {
+                // A flush came first.
+                return Ok(deleted);
+            }
+            if merged {
                 // What the buffer held during the scan may be in the main file by now: look again.
                 continue;
             }
@@ -132,6 +140,9 @@ impl Cache {
     ) -> Result<u64, CommandError> {
         if keys.is_empty() {
             return Ok(0);
+        }
+        if !self.has_room() {
+            self.room().await?;
         }
         // Uncommitted writes of others in this turn are published first, so that `there` sees them.
         self.commit();
@@ -214,7 +225,7 @@ impl Cache {
             let inner = self.0.inner.borrow();
             inner.tiers.generations().map(|generation| (generation.id(), generation.len())).collect()
         };
-        for (id, len) in ends {
+        for &(id, len) in &ends {
             for from in (0..len).step_by(SLOTS_A_STEP * stride) {
                 {
                     let inner = self.0.inner.borrow();
@@ -223,7 +234,13 @@ impl Cache {
                     let there = generations().filter(|there| there.id() == id);
                     let slots = there.flat_map(|there| there.slots(from).step_by(stride).take(SLOTS_A_STEP));
                     for (key, slot) in slots {
-                        if !generations().any(|newer| newer.id() > id && newer.get(key).is_some()) {
+                        // Only what this walk meets there as well: what was written since is not counted at all.
+                        let newer = ends.iter().filter(|(newer, _)| *newer > id);
+                        let shadowed = newer.into_iter().any(|&(newer, end)| {
+                            let there = generations().find(|there| there.id() == newer);
+                            there.and_then(|there| there.position(key)).is_some_and(|at| at < end)
+                        });
+                        if !shadowed {
                             count.add(&slot.state, now_ms);
                             keys.push(key.clone());
                         }

@@ -101,7 +101,7 @@ impl Host {
     /// Where the entries cannot be counted.
     pub async fn snapshot(&self) -> Result<Snapshot, CommandError> {
         let count = self.cache.count_roughly().await?;
-        self.cache.refresh_gauges();
+        self.cache.refresh_gauges().await;
         self.snapshots.set(self.snapshots.get() + 1);
         Ok(self.snapshot_with(count))
     }

@@ -61,6 +61,9 @@ pub enum StoreError {
         /// How long the read waited.
         waited_s: u64,
     },
+    /// The thread that owns the main file has more to do than it should ever be given.
+    #[error("the storage thread is busy")]
+    KeeperBusy,
     /// The thread that owns the main file has ended.
     #[error("the storage thread has ended")]
     KeeperGone,
@@ -75,6 +78,14 @@ impl StoreError {
             Self::Io { source, .. } => source.kind() == std::io::ErrorKind::StorageFull,
             _ => false,
         }
+    }
+
+    /// Whether nothing was written, and other writes may work: the disk is full, or the batch is beyond SQLite's limits.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        let too_big = matches!(self, Self::Sqlite { source, .. }
+            if source.sqlite_error_code() == Some(ErrorCode::TooBig));
+        too_big || self.is_full()
     }
 
     /// For `map_err`: names what was being done to which file.

@@ -10,6 +10,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
@@ -36,8 +37,32 @@ pub struct Journal {
     generation: u64,
     path: PathBuf,
     connection: Connection,
-    wal: Arc<File>,
+    log: Arc<Log>,
     rows: i64,
+}
+
+/// A journal's write-ahead log, for forcing it to disk from another thread. Nothing else may be done with it.
+#[derive(Debug)]
+pub struct Log {
+    file: File,
+    /// Commits so far. The file's length would not tell: after a refused commit, frames are written again in place.
+    commits: AtomicU64,
+}
+
+impl Log {
+    /// Commits that the log holds.
+    #[must_use]
+    pub fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Acquire)
+    }
+
+    /// Forces to disk what has been committed.
+    ///
+    /// # Errors
+    /// Where the disk fails; what the system still held for it may be lost then.
+    pub fn sync(&self) -> std::io::Result<()> {
+        self.file.sync_data()
+    }
 }
 
 impl Journal {
@@ -78,7 +103,8 @@ impl Journal {
         connection.execute_batch("BEGIN IMMEDIATE; ROLLBACK").map_err(sqlite())?;
         let wal_path = wal_path(path);
         let wal = File::open(&wal_path).map_err(StoreError::io("open journal log", &wal_path))?;
-        Ok(Self { generation, path: path.to_owned(), connection, wal: Arc::new(wal), rows: 0 })
+        let log = Arc::new(Log { file: wal, commits: AtomicU64::new(0) });
+        Ok(Self { generation, path: path.to_owned(), connection, log, rows: 0 })
     }
 
     /// The generation whose writes this journal holds.
@@ -100,11 +126,16 @@ impl Journal {
         match appended {
             Ok(_) => {
                 self.rows += 1;
+                self.log.commits.store(self.rows as u64, Ordering::Release);
                 Ok(())
             }
             Err(source) => {
                 let error = StoreError::sqlite("append to journal", &self.path)(source);
-                Err(if error.is_full() { CommitError::Refused(error) } else { CommitError::Unknown(error) })
+                Err(if error.is_refusal() {
+                    CommitError::Refused(error)
+                } else {
+                    CommitError::Unknown(error)
+                })
             }
         }
     }
@@ -112,13 +143,13 @@ impl Journal {
     /// Size of the journal's log.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.wal.metadata().map_or(0, |wal| wal.len())
+        self.log.file.metadata().map_or(0, |wal| wal.len())
     }
 
-    /// The log's file, for forcing it to disk from another thread. Nothing else may be done with it.
+    /// The log, for the syncer.
     #[must_use]
-    pub fn wal(&self) -> Arc<File> {
-        Arc::clone(&self.wal)
+    pub fn log(&self) -> Arc<Log> {
+        Arc::clone(&self.log)
     }
 
     /// Closes and deletes the file. Only once everything in it is in the main file and on disk there.

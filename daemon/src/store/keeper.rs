@@ -8,7 +8,7 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -22,8 +22,8 @@ use super::merge::{self, Accounting};
 use crate::buffer::Generation;
 use crate::clock::{Clock, Stopwatch};
 
-/// Jobs waiting at most. The loop has one merge and a few sweeps under way; more means a fault.
-const JOBS: usize = 16;
+/// Jobs waiting at most. The loop has one merge, one sweep and one spare under way at a time.
+const JOBS: usize = 8;
 
 /// Events waiting at most before the keeper waits for the loop.
 const EVENTS: usize = 64;
@@ -66,7 +66,7 @@ pub enum Event {
     Merged(Merged),
     /// A merge did not get through for want of room and is being tried again.
     MergeFailed(StoreError),
-    /// There is no room for the next journal: ask again later.
+    /// The next journal could not be created: ask again later.
     SpareFailed(StoreError),
     /// A sweep has ended.
     Swept(Swept),
@@ -159,7 +159,10 @@ impl Keeper {
 
     /// Hands a job over; refused where the queue is full or the thread has ended.
     pub(super) fn submit(&self, job: Job) -> Result<(), StoreError> {
-        self.jobs.try_send(job).map_err(|_| StoreError::KeeperGone)
+        self.jobs.try_send(job).map_err(|error| match error {
+            TrySendError::Full(_) => StoreError::KeeperBusy,
+            TrySendError::Disconnected(_) => StoreError::KeeperGone,
+        })
     }
 
     /// Asks the thread to finish and waits until it has.
@@ -341,12 +344,8 @@ impl Desk {
                 self.next_journal += 1;
                 self.send(Event::Spare(Box::new(journal)))
             }
-            // Without a spare the active generation just grows on for a while.
-            Err(error) if error.is_full() => self.send(Event::SpareFailed(error)),
-            Err(error) => {
-                self.send(Event::Fatal(error))?;
-                Err(End)
-            }
+            // Disk full, out of file descriptors or the like: without a spare the active generation grows on for a while.
+            Err(error) => self.send(Event::SpareFailed(error)),
         }
     }
 

@@ -115,7 +115,7 @@ impl Store {
         let journal = Journal::create(&dir, last + 1, sync)?;
         let readers = Readers::open(&dir, readers)?;
         let (syncer, sync_reports) = Syncer::start(sync_interval)?;
-        syncer.watch(journal.wal());
+        syncer.watch(journal.log());
         let setup = Setup { dir: dir.clone(), sync, clock, sweep_slice_rows, refresh };
         let (keeper, events) = Keeper::start(setup, connection, accounting, last + 2)?;
         let store = Self { dir, readers, keeper, syncer };
@@ -159,7 +159,7 @@ impl Store {
 
     /// Has a new journal synced in the interval.
     pub fn watch(&self, journal: &Journal) {
-        self.syncer.watch(journal.wal());
+        self.syncer.watch(journal.log());
     }
 
     /// Bytes of the main file and of its log.
@@ -180,6 +180,12 @@ impl Store {
 fn recover(dir: &std::path::Path, merged: u64) -> Result<(Option<Generation>, Vec<Found>), StoreError> {
     let (done, found): (Vec<_>, Vec<_>) =
         Found::all(dir)?.into_iter().partition(|journal| journal.generation <= merged);
+    if !done.is_empty() {
+        // The run before may have died between writing these rows to the main file's log and forcing it to disk.
+        let wal = main_file::wal_path_in(dir);
+        let io = || StoreError::io("sync", &wal);
+        std::fs::File::open(&wal).map_err(io())?.sync_data().map_err(io())?;
+    }
     done.iter().try_for_each(Found::delete)?;
     let Some(newest) = found.last() else { return Ok((None, found)) };
     let mut recovered = Generation::new(newest.generation);

@@ -1,7 +1,6 @@
 //! Forces the journals to disk at least once an interval, so that a power cut under durability `commit` costs at most
 //! that much. On a thread of its own: a slow disk must not hold up the event loop, nor the keeper.
 
-use std::fs::File;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
@@ -10,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::error::StoreError;
+use super::journal::Log;
 
 /// What the syncer tells the event loop.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub enum Synced {
 /// The loop's end of the syncer.
 #[derive(Debug)]
 pub(super) struct Syncer {
-    logs: Option<SyncSender<Arc<File>>>,
+    logs: Option<SyncSender<Arc<Log>>>,
     thread: JoinHandle<()>,
 }
 
@@ -41,7 +41,7 @@ impl Syncer {
     }
 
     /// Syncs `log` from now on.
-    pub(super) fn watch(&self, log: Arc<File>) {
+    pub(super) fn watch(&self, log: Arc<Log>) {
         if let Some(logs) = &self.logs {
             // Waits only where sixteen generations began within one interval.
             let _ = logs.send(log);
@@ -56,18 +56,18 @@ impl Syncer {
 }
 
 struct Watched {
-    log: Weak<File>,
-    /// Length at the last sync. A log only grows, so an equal length means nothing new.
-    synced_bytes: u64,
+    log: Weak<Log>,
+    /// Commits at the last sync.
+    synced: u64,
 }
 
-fn work(interval: Duration, inbox: &Receiver<Arc<File>>, outbox: &mpsc::Sender<Synced>) {
+fn work(interval: Duration, inbox: &Receiver<Arc<Log>>, outbox: &mpsc::Sender<Synced>) {
     let mut watched: Vec<Watched> = Vec::new();
     loop {
         // A new log begins a round as well, so that a burst of them cannot put the sync of the others off.
         let stopping = match inbox.recv_timeout(interval) {
             Ok(log) => {
-                watched.push(Watched { log: Arc::downgrade(&log), synced_bytes: 0 });
+                watched.push(Watched { log: Arc::downgrade(&log), synced: 0 });
                 false
             }
             Err(RecvTimeoutError::Timeout) => false,
@@ -75,7 +75,7 @@ fn work(interval: Duration, inbox: &Receiver<Arc<File>>, outbox: &mpsc::Sender<S
         };
         watched.retain_mut(|watched| {
             let Some(log) = watched.log.upgrade() else { return false };
-            match sync(&log, &mut watched.synced_bytes) {
+            match sync(&log, &mut watched.synced) {
                 Ok(false) => {}
                 // Only counted: a report that nobody takes may be lost.
                 Ok(true) => drop(outbox.try_send(Synced::Done)),
@@ -90,13 +90,13 @@ fn work(interval: Duration, inbox: &Receiver<Arc<File>>, outbox: &mpsc::Sender<S
     }
 }
 
-/// Forces `log` to disk if it has grown; whether it had.
-fn sync(log: &File, synced_bytes: &mut u64) -> std::io::Result<bool> {
-    let bytes = log.metadata()?.len();
-    if bytes == *synced_bytes {
+/// Forces `log` to disk if it has new commits; whether it had.
+fn sync(log: &Log, synced: &mut u64) -> std::io::Result<bool> {
+    let commits = log.commits();
+    if commits == *synced {
         return Ok(false);
     }
-    log.sync_data()?;
-    *synced_bytes = bytes;
+    log.sync()?;
+    *synced = commits;
     Ok(true)
 }

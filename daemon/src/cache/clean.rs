@@ -1,0 +1,150 @@
+//! Clean-up: removing what has expired, in the interval and on request. One sweep at a time is under way; who asks
+//! meanwhile shares the next one.
+
+use std::time::Duration;
+
+use larder_protocol::Stat;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::{Cache, Inner};
+use crate::error::CommandError;
+use crate::store::{StoreError, Swept};
+
+/// How often [`Cache::settle`] looks again by itself; it is told of every change, so this only bounds an oversight.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// The sweeps under way and asked for.
+#[derive(Debug, Default)]
+pub(super) struct Cleaning {
+    /// Those that the sweep under way is for; `None` where none is.
+    sweeping: Option<Vec<Asked>>,
+    /// Those that the next sweep is for.
+    waiting: Vec<Asked>,
+    /// Entries that expired in the write buffer and were dropped by merges, since the start.
+    dropped: u64,
+    /// Of those: how many some clean-up has already answered for.
+    claimed: u64,
+}
+
+/// A clean-up that a client waits for.
+#[derive(Debug)]
+struct Asked {
+    /// Entries already removed for it, from the write buffer.
+    dropped: u64,
+    /// Told how many were removed in all.
+    done: oneshot::Sender<u64>,
+}
+
+impl Cleaning {
+    /// A merge has dropped expired entries.
+    pub(super) fn merged(&mut self, dropped: u64) {
+        self.dropped += dropped;
+    }
+
+    /// What was dropped since it was `before`, as far as no other clean-up has answered for it.
+    fn claim(&mut self, before: u64) -> u64 {
+        let unclaimed = self.dropped - before.max(self.claimed);
+        self.claimed = self.dropped;
+        unclaimed
+    }
+}
+
+impl Cache {
+    pub(super) async fn clean_in_intervals(self) {
+        // The first run is at once: what expired while the daemon was down goes first.
+        loop {
+            if let Err(error) = self.0.inner.borrow_mut().sweep(None) {
+                tracing::warn!("clean-up by interval left out: {error}");
+            }
+            let began = Instant::now();
+            // A shorter interval that comes with a reload counts from the last run as well.
+            while timeout_at(began + self.0.live.get().cleanup_interval, self.0.applied.notified())
+                .await
+                .is_ok()
+            {}
+        }
+    }
+
+    /// Removes everything expired now, from the write buffer as well; the number of entries removed. Where several ask at
+    /// the same time, what is removed is counted for one of them.
+    ///
+    /// # Errors
+    /// Where the keeper cannot do it.
+    pub async fn clean_up(&self) -> Result<u64, CommandError> {
+        let before = self.0.inner.borrow().cleaning.dropped;
+        // What expired in the write buffer is dropped when it is merged.
+        self.settle().await?;
+        let (done, removed) = oneshot::channel();
+        {
+            let mut inner = self.0.inner.borrow_mut();
+            let dropped = inner.cleaning.claim(before);
+            inner.sweep(Some(Asked { dropped, done })).map_err(|_| CommandError::Stopping)?;
+        }
+        removed.await.map_err(|_| CommandError::Stopping)
+    }
+
+    /// Waits until everything written before is in the main file.
+    async fn settle(&self) -> Result<(), CommandError> {
+        self.commit();
+        let target = self.0.inner.borrow().tiers.active().id();
+        loop {
+            let changed = self.0.changed.notified();
+            {
+                let mut inner = self.0.inner.borrow_mut();
+                if inner.tiers.settled(target) {
+                    return Ok(());
+                }
+                if let Some(reason) = inner.stuck() {
+                    return Err(CommandError::Full(reason.to_owned()));
+                }
+                if inner.tiers.active().id() == target {
+                    self.seal_if(&mut inner, |_, _, _| true);
+                }
+            }
+            let _ = timeout(LOOK_AGAIN, changed).await;
+        }
+    }
+}
+
+impl Inner {
+    /// Has expired rows removed, now or right after the sweep under way.
+    fn sweep(&mut self, asked: Option<Asked>) -> Result<(), StoreError> {
+        let Cleaning { sweeping, waiting, .. } = &mut self.cleaning;
+        if sweeping.is_some() {
+            // A clean-up by interval while one is under way is left out.
+            waiting.extend(asked);
+            return Ok(());
+        }
+        self.store.as_ref().ok_or(StoreError::KeeperGone)?.sweep()?;
+        *sweeping = Some(asked.into_iter().collect());
+        Ok(())
+    }
+
+    pub(super) fn swept(&mut self, swept: &Swept, now_ms: i64) {
+        self.accounting = swept.accounting;
+        let asked = self.cleaning.sweeping.take().unwrap_or_default();
+        let dropped: u64 = asked.iter().map(|asked| asked.dropped).sum();
+        let rows = swept.rows as u64 + dropped;
+        let counters = &mut self.counters;
+        counters.bump(Stat::CleanupRuns);
+        counters.add(Stat::CleanupRows, rows);
+        counters.add(Stat::Expirations, swept.rows as u64);
+        counters.set(Stat::CleanupLastTimeMs, now_ms as u64);
+        counters.set(Stat::CleanupLastRows, rows);
+        counters.set(Stat::CleanupLastMs, swept.ms);
+        counters.add(Stat::CleanupTotalMs, swept.ms);
+        let mut swept_rows = swept.rows as u64;
+        for Asked { dropped, done } in asked {
+            // Whoever asked may have gone away meanwhile.
+            let _ = done.send(dropped + std::mem::take(&mut swept_rows));
+        }
+        let waiting = std::mem::take(&mut self.cleaning.waiting);
+        if !waiting.is_empty()
+            && let Some(store) = &self.store
+            && store.sweep().is_ok()
+        {
+            self.cleaning.sweeping = Some(waiting);
+        }
+    }
+}
