@@ -170,7 +170,7 @@ pub const SETTINGS: &[Setting] = &[
         name: "journal_limit",
         group: Group::Durability,
         kind: Kind::Bytes(field!(journal_limit_bytes), 64 * KIB..=TIB),
-        default: Fallback::Number(64 * MIB),
+        default: Fallback::Number(128 * MIB),
         live: false,
         help: "Size of the journal at which it is merged and begun anew",
     },

@@ -19,8 +19,10 @@ use super::batch::{self, Write};
 use super::error::StoreError;
 use super::sql;
 
-/// Pages of this size keep a large batch to few write calls; a small commit still appends just one.
-const PAGE_BYTES: u32 = 4096;
+/// A commit appends at least one page, a large one as many as it fills, with two write calls each. Measured with commits of
+/// 5 and of 400 writes of 64 bytes: 4 KiB pages 13 and 87 us and 5.2 KB of log for the small one, 2 KiB 11 and 94 us and
+/// 3.1 KB, 1 KiB 9 and 133 us and 1.9 KB.
+const PAGE_BYTES: u32 = 2048;
 
 /// How far an answered write has gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
