@@ -21,10 +21,10 @@ pub(super) struct Cleaning {
     sweeping: Option<Vec<Asked>>,
     /// Those that the next sweep is for.
     waiting: Vec<Asked>,
-    /// Entries that expired in the write buffer and were dropped by merges, since the start.
+    /// Clean-ups that wait for what is in the write buffer to be merged.
+    settling: usize,
+    /// Expired entries that were dropped by merges for them, and that none of them has answered for yet.
     dropped: u64,
-    /// Of those: how many some clean-up has already answered for.
-    claimed: u64,
 }
 
 /// A clean-up that a client waits for.
@@ -39,14 +39,35 @@ struct Asked {
 impl Cleaning {
     /// A merge has dropped expired entries.
     pub(super) fn merged(&mut self, dropped: u64) {
-        self.dropped += dropped;
+        if self.settling > 0 {
+            self.dropped += dropped;
+        }
+    }
+}
+
+/// A clean-up that waits for a merge, counted for as long as it does, also where its client goes away meanwhile.
+struct Settling<'a>(&'a Cache);
+
+impl<'a> Settling<'a> {
+    fn new(cache: &'a Cache) -> Self {
+        cache.0.inner.borrow_mut().cleaning.settling += 1;
+        Self(cache)
     }
 
-    /// What was dropped since it was `before`, as far as no other clean-up has answered for it.
-    fn claim(&mut self, before: u64) -> u64 {
-        let unclaimed = self.dropped - before.max(self.claimed);
-        self.claimed = self.dropped;
-        unclaimed
+    /// The entries dropped meanwhile, as far as no other clean-up has answered for them.
+    fn claim(self) -> u64 {
+        std::mem::take(&mut self.0.0.inner.borrow_mut().cleaning.dropped)
+    }
+}
+
+impl Drop for Settling<'_> {
+    fn drop(&mut self) {
+        let mut inner = self.0.0.inner.borrow_mut();
+        let cleaning = &mut inner.cleaning;
+        cleaning.settling -= 1;
+        if cleaning.settling == 0 {
+            cleaning.dropped = 0;
+        }
     }
 }
 
@@ -72,15 +93,12 @@ impl Cache {
     /// # Errors
     /// Where the keeper cannot do it.
     pub async fn clean_up(&self) -> Result<u64, CommandError> {
-        let before = self.0.inner.borrow().cleaning.dropped;
+        let settling = Settling::new(self);
         // What expired in the write buffer is dropped when it is merged.
         self.settle().await?;
         let (done, removed) = oneshot::channel();
-        {
-            let mut inner = self.0.inner.borrow_mut();
-            let dropped = inner.cleaning.claim(before);
-            inner.sweep(Some(Asked { dropped, done })).map_err(|_| CommandError::Stopping)?;
-        }
+        let asked = Asked { dropped: settling.claim(), done };
+        self.0.inner.borrow_mut().sweep(Some(asked)).map_err(|_| CommandError::Stopping)?;
         removed.await.map_err(|_| CommandError::Stopping)
     }
 
