@@ -3,10 +3,9 @@
 
 use std::io::{ErrorKind, Write};
 use std::os::unix::net::UnixStream;
-use std::process::{Command, Stdio};
 use std::{fs, thread};
 
-use crate::util::{Client, Daemon, Dice, Reply, encode, split_words, tool, wait_until};
+use crate::util::{Client, Daemon, Dice, Reply, encode, split_words, wait_until};
 
 /// What a piece of bad input deserves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -351,106 +350,4 @@ fn resident_kib(daemon: &Daemon) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", daemon.pid())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
-}
-
-#[test]
-fn an_answer_arrives_whole_whatever_the_length_of_the_input() {
-    let daemon = Daemon::start(&[]);
-    let value = "v".repeat(400_000);
-    assert_eq!(daemon.client().args(&["SET", "big", &value]), Reply::ok());
-    // Sizes around those of the buffers: a read that fills one exactly leaves the socket's readiness as it was.
-    for length in [16_383, 16_384, 16_385, 32_768, 65_536, 131_072] {
-        let mut client = daemon.client();
-        let mut input = b"GET big\n".to_vec();
-        input.resize(length, b'\n');
-        client.send(&input).unwrap();
-        let line = client.read_line().unwrap();
-        assert_eq!(line.trim_end().len(), 1 + value.len(), "{length} bytes of input");
-    }
-}
-
-#[test]
-fn who_closes_the_sending_side_first_still_gets_every_answer() {
-    let daemon = Daemon::start(&[]);
-    for bytes in [100, 300_000, 900_000, 2_000_000] {
-        assert_eq!(daemon.client().args(&["SET", "big", &"v".repeat(bytes)]), Reply::ok());
-        let mut client = daemon.client();
-        client.send(b"GET big\nPING\n").unwrap();
-        client.finish_sending();
-        let answers = client.read_to_end();
-        assert_eq!(answers.len(), 1 + bytes + 2 + "+PONG\r\n".len(), "{bytes}");
-    }
-}
-
-#[test]
-fn a_request_cut_short_is_answered_and_not_run() {
-    let daemon = Daemon::start(&[]);
-    daemon.client().check("MSET user:1 a user:12 b", "+OK");
-    for half in ["DEL user:1", "*2\r\n$3\r\nDEL\r\n$7\r\nuser:1"] {
-        let mut client = daemon.client();
-        client.send(half.as_bytes()).unwrap();
-        client.finish_sending();
-        let answer = String::from_utf8(client.read_to_end()).unwrap();
-        assert!(answer.starts_with("-ERR Protocol error: the connection ended inside a request"), "{answer}");
-    }
-    daemon.client().check("EXISTS user:1 user:12", ":2");
-}
-
-#[test]
-fn one_request_cannot_ask_for_an_answer_without_end() {
-    let daemon = Daemon::start(&["--max-value", "1MiB"]);
-    let mut client = daemon.client();
-    assert_eq!(client.args(&["SET", "m", &"v".repeat(1 << 20)]), Reply::ok());
-    let reply = client.args(&[vec!["MGET"], vec!["m"; 1_000]].concat());
-    let Reply::Error(text) = &reply else { panic!("{reply:?}") };
-    assert!(text.contains("more than the limit"), "{text}");
-    let reply = client.args(&["CLIENT", "SETNAME", &"n".repeat(10_000)]);
-    let Reply::Error(text) = &reply else { panic!("{reply:?}") };
-    assert!(text.contains("longer than the limit of 256"), "{text}");
-    client.check("PING", "+PONG");
-}
-
-#[test]
-fn large_requests_that_do_not_fit_together_all_succeed() {
-    let daemon = Daemon::start(&["--buffer-budget", "1MiB", "--max-value", "4MiB"]);
-    thread::scope(|scope| {
-        for number in 0..8 {
-            let mut client = daemon.client();
-            scope.spawn(move || {
-                let key = format!("large:{number}");
-                let value = vec![b'v'; 4 << 20];
-                assert_eq!(client.args(&[b"SET".as_slice(), key.as_bytes(), &value]), Reply::ok());
-                assert_eq!(client.args(&["GET", &key]).bytes().len(), value.len());
-            });
-        }
-    });
-    daemon.check_healthy();
-}
-
-#[test]
-fn few_file_descriptors_mean_few_connections_and_nothing_worse() {
-    let Some(bash) = tool("bash") else { return };
-    let dir = tempfile::tempdir().unwrap();
-    let socket = dir.path().join("s.sock");
-    let script = format!(
-        "ulimit -n 80; exec {} --socket {} --data {} --merge-interval 5ms",
-        crate::util::binary().display(),
-        socket.display(),
-        dir.path().join("data").display()
-    );
-    let mut child = Command::new(bash).args(["-c", &script]).stderr(Stdio::null()).spawn().unwrap();
-    let mut client =
-        wait_until("the daemon to listen", || Client::connect(&socket).map_err(|e| e.to_string()));
-    let others: Vec<_> = (0..100).filter_map(|_| Client::connect(&socket).ok()).collect();
-    for number in 0..200 {
-        client.check(&format!("SET k{number} v"), "+OK");
-    }
-    drop(others);
-    wait_until("merges to have gone on", || {
-        let stats = client.stats();
-        if stats.get("merges") > 0 { Ok(()) } else { Err(format!("{stats:?}")) }
-    });
-    client.check("DBSIZE", ":200");
-    child.kill().unwrap();
-    child.wait().unwrap();
 }

@@ -10,6 +10,8 @@
 //! | [`expiry`] | deadlines, clean-up, and what STATS says about them |
 //! | [`full_disk`] | no room on the disk, and room again |
 //! | [`abuse`] | bad input, bad clients, too many of them |
+//! | [`delivery`] | answers arrive whole and in order |
+//! | [`limits`] | what one client or request can take, and no more |
 //! | [`running`] | starting, stopping, configuration, directories, two daemons on one data directory |
 //! | [`clients`] | nc, socat, redis-cli, redis-benchmark, redis-py |
 //! | [`readme`] | the tour of README.md, run as it stands there |
@@ -29,8 +31,10 @@ mod abuse;
 mod architecture;
 mod basics;
 mod clients;
+mod delivery;
 mod expiry;
 mod full_disk;
+mod limits;
 mod packages;
 mod readme;
 mod restart;

@@ -1,0 +1,101 @@
+//! What one client, one request or the system's own limits can take, and that it is not more.
+
+use std::process::{Command, Stdio};
+use std::thread;
+
+use crate::util::{Client, Daemon, Reply, tool, wait_until};
+
+#[test]
+fn one_request_cannot_ask_for_an_answer_without_end() {
+    let daemon = Daemon::start(&["--max-value", "1MiB"]);
+    let mut client = daemon.client();
+    assert_eq!(client.args(&["SET", "m", &"v".repeat(1 << 20)]), Reply::ok());
+    let reply = client.args(&[vec!["MGET"], vec!["m"; 1_000]].concat());
+    let Reply::Error(text) = &reply else { panic!("{reply:?}") };
+    assert!(text.contains("more than the limit"), "{text}");
+    let reply = client.args(&["CLIENT", "SETNAME", &"n".repeat(10_000)]);
+    let Reply::Error(text) = &reply else { panic!("{reply:?}") };
+    assert!(text.contains("longer than the limit of 256"), "{text}");
+    let reply = client.args(&["DELPAT", &"?".repeat(4_097)]);
+    let Reply::Error(text) = &reply else { panic!("{reply:?}") };
+    assert!(text.contains("pattern of 4097 bytes is longer than the limit of 4096"), "{text}");
+    let reply = client.args(&[vec!["COMMAND", "INFO"], vec!["get"; 1_025]].concat());
+    let Reply::Error(text) = &reply else { panic!("{reply:?}") };
+    assert!(text.contains("more than 1024 names"), "{text}");
+    client.check("PING", "+PONG");
+}
+
+#[test]
+fn large_requests_that_do_not_fit_together_all_succeed() {
+    let daemon = Daemon::start(&["--buffer-budget", "1MiB", "--max-value", "4MiB"]);
+    thread::scope(|scope| {
+        for number in 0..8 {
+            let mut client = daemon.client();
+            scope.spawn(move || {
+                let key = format!("large:{number}");
+                let value = vec![b'v'; 4 << 20];
+                assert_eq!(client.args(&[b"SET".as_slice(), key.as_bytes(), &value]), Reply::ok());
+                assert_eq!(client.args(&["GET", &key]).bytes().len(), value.len());
+            });
+        }
+    });
+    daemon.check_healthy();
+}
+
+#[test]
+fn few_file_descriptors_mean_few_connections_and_nothing_worse() {
+    let Some(bash) = tool("bash") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("s.sock");
+    let script = format!(
+        "ulimit -n 80; exec {} --socket {} --data {} --merge-interval 5ms",
+        crate::util::binary().display(),
+        socket.display(),
+        dir.path().join("data").display()
+    );
+    let mut child = Command::new(bash).args(["-c", &script]).stderr(Stdio::null()).spawn().unwrap();
+    let mut client =
+        wait_until("the daemon to listen", || Client::connect(&socket).map_err(|e| e.to_string()));
+    let others: Vec<_> = (0..100).filter_map(|_| Client::connect(&socket).ok()).collect();
+    for number in 0..200 {
+        client.check(&format!("SET k{number} v"), "+OK");
+    }
+    drop(others);
+    wait_until("merges to have gone on", || {
+        let stats = client.stats();
+        if stats.get("merges") > 0 { Ok(()) } else { Err(format!("{stats:?}")) }
+    });
+    client.check("DBSIZE", ":200");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_pipeline_of_large_rewrites_is_more_than_one_commit() {
+    // Together they would be more than one journal row should hold, though the requests are small.
+    const VALUES: usize = 6;
+    let daemon = Daemon::start(&["--merge-interval", "1h"]);
+    let mut client = daemon.client();
+    let value = "v".repeat(4 << 20);
+    for number in 0..VALUES {
+        assert_eq!(client.args(&["SET", &format!("large:{number}"), &value]), Reply::ok());
+    }
+    let before = client.stats().get("commits");
+    let requests: Vec<_> = (0..VALUES)
+        .map(|number| ["EXPIRE".to_owned(), format!("large:{number}"), "1000".into()].to_vec())
+        .collect();
+    assert_eq!(client.pipeline(&requests).unwrap(), vec![Reply::Integer(1); VALUES]);
+    let commits = client.stats().get("commits") - before;
+    assert!(commits >= 2, "{commits} commits for 24 MiB");
+}
+
+#[test]
+fn half_a_request_is_not_waited_for_without_end() {
+    let daemon = Daemon::start(&["--half-request-timeout", "100ms"]);
+    let mut idle = daemon.client();
+    let mut half = daemon.client();
+    half.send(b"*2\r\n$3\r\nGET\r\n").unwrap();
+    half.expect_closed();
+    // Between requests there is no such limit.
+    idle.check("PING", "+PONG");
+}
