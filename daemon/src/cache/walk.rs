@@ -9,7 +9,7 @@ use std::rc::Rc;
 use larder_protocol::Stat;
 
 use super::background::blocking;
-use super::{Cache, Inner, Turn};
+use super::{Cache, Inner, Taking, Turn};
 use crate::entry::{Deadline, Key, State};
 use crate::error::CommandError;
 use crate::glob::Pattern;
@@ -126,9 +126,10 @@ impl Cache {
 
     async fn scan(&self, readers: Readers, pattern: Pattern, from: Key) -> Result<ScanStep, CommandError> {
         let now_ms = self.now_ms();
-        blocking(move || readers.scan(&pattern, &from, DELETIONS_A_STEP, now_ms))
-            .await
-            .map_err(|error| CommandError::Unreadable(error.to_string()))
+        blocking(move || readers.scan(&pattern, &from, DELETIONS_A_STEP, now_ms)).await.map_err(|error| {
+            self.unreadable(&error);
+            CommandError::Unreadable(error.to_string())
+        })
     }
 
     /// Deletes those of `keys` for which `there` holds, in one commit, and waits for it. This turn's uncommitted writes
@@ -141,8 +142,8 @@ impl Cache {
         if keys.is_empty() {
             return Ok(0);
         }
-        if !self.has_room() {
-            self.room().await?;
+        if !self.has_room(Taking::Deletions) {
+            self.room(Taking::Deletions).await?;
         }
         // Uncommitted writes of others in this turn are published first, so that `there` sees them.
         self.commit();
@@ -203,9 +204,10 @@ impl Cache {
         let census = if hidden {
             Census::default()
         } else {
-            blocking(move || readers.census(keys, now_ms))
-                .await
-                .map_err(|error| CommandError::Unreadable(error.to_string()))?
+            blocking(move || readers.census(keys, now_ms)).await.map_err(|error| {
+                self.unreadable(&error);
+                CommandError::Unreadable(error.to_string())
+            })?
         };
         let total = |buffered: u64, rows: i64, shadowed: i64| {
             (rows + (buffered as i64 - shadowed) * stride as i64).max(0) as u64

@@ -15,7 +15,7 @@ pub(super) static SPEC: Spec = Spec {
     name: "delpat",
     usage: "pattern [LIKE]",
     arity: -2,
-    class: Class::Write,
+    class: Class::Delete,
     group: Group::Generic,
     keys: Keys::NONE,
     summary: "Deletes all keys that match a pattern",

@@ -6,12 +6,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-use bytes::Bytes;
 use r2d2::PooledConnection;
 use r2d2_sqlite::SqliteConnectionManager;
-use rusqlite::{OptionalExtension as _, Row};
+use rusqlite::OptionalExtension as _;
 
 use super::error::StoreError;
+use super::row::{self, Damaged};
 use super::{main_file, sql};
 use crate::entry::{Deadline, Entry, Key};
 use crate::glob::Pattern;
@@ -38,6 +38,15 @@ pub struct ScanStep {
     pub keys: Vec<Key>,
     /// Where to go on; `None` at the end.
     pub next: Option<Key>,
+}
+
+/// What the main file said about some keys.
+#[derive(Debug)]
+pub struct Fetched {
+    /// Their entries, in the order asked; fewer than asked for where the values are large.
+    pub rows: Vec<Option<Entry>>,
+    /// Rows that are there, but whose checksum is wrong: they count as absent.
+    pub damaged: usize,
 }
 
 /// What the main file counts, corrected for keys that a newer tier shadows.
@@ -86,20 +95,26 @@ impl Readers {
     ///
     /// # Errors
     /// Where SQLite cannot read.
-    pub fn fetch(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>, StoreError> {
+    pub fn fetch(&self, keys: &[Key]) -> Result<Fetched, StoreError> {
         self.with(|connection| {
             let mut get = connection.prepare_cached(sql::GET)?;
             let mut rows = Vec::with_capacity(keys.len());
-            let mut bytes = 0;
+            let (mut bytes, mut damaged) = (0, 0);
             for key in keys {
-                let row = get.query_row([key], entry_of).optional()?;
+                let row = match get.query_row([key], |row| row::unpack(key, row, 0)).optional()? {
+                    Some(Err(Damaged)) => {
+                        damaged += 1;
+                        None
+                    }
+                    row => row.and_then(Result::ok),
+                };
                 bytes += row.as_ref().map_or(0, |entry| entry.value.len());
                 rows.push(row);
                 if bytes > FETCH_BYTES_MAX {
                     break;
                 }
             }
-            Ok(rows)
+            Ok(Fetched { rows, damaged })
         })
     }
 
@@ -157,7 +172,7 @@ impl Readers {
             census.expired_rows = snapshot.query_row(sql::COUNT_EXPIRED, [now_ms], |row| row.get(0))?;
             let mut size = snapshot.prepare_cached(sql::SIZE)?;
             for key in &shadowing {
-                if let Some(deadline) = size.query_row([key], |row| row.get(1)).optional()? {
+                if let Some(deadline) = size.query_row([key], |row| row.get(2)).optional()? {
                     let deadline = Deadline::from_stored(deadline);
                     census.shadowed += 1;
                     census.shadowed_ttl += i64::from(deadline != Deadline::NEVER);
@@ -181,9 +196,4 @@ impl Readers {
             source,
         })
     }
-}
-
-fn entry_of(row: &Row<'_>) -> rusqlite::Result<Entry> {
-    let value = Bytes::copy_from_slice(row.get_ref(0)?.as_blob()?);
-    Ok(Entry { value, deadline: Deadline::from_stored(row.get(1)?) })
 }
