@@ -95,7 +95,7 @@ impl Evictor {
             let mut rows = Rows::new(connection, accounting)?;
             let mut evicted = Evicted::default();
             for row in cold {
-                rows.delete_known(&row.key, row.size)?;
+                rows.delete(&row.key, Some(row.size))?;
                 evicted.rows += 1;
                 evicted.bytes += row.size.stored_bytes();
             }
@@ -175,7 +175,7 @@ mod tests {
             let mut rows = Rows::new(connection, accounting)?;
             for second in 0..count {
                 let key = second.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes();
-                rows.put(&key, &packer.pack(&key, &Entry::forever("value"), second as i64))?;
+                rows.put(&key, None, &packer.pack(&key, &Entry::forever("value"), second as i64))?;
             }
             Ok(())
         })

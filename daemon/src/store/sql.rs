@@ -15,10 +15,11 @@ pub(super) const GET: &str =
     "SELECT deadline, written, raw_bytes, checksum, value FROM entries WHERE key = ?1";
 /// What accounting needs to know of a row.
 pub(super) const SIZE: &str = "SELECT length(value), raw_bytes, deadline FROM entries WHERE key = ?1";
-pub(super) const INSERT: &str = "INSERT INTO entries (key, deadline, written, raw_bytes, checksum, value)
+/// The same for one row after the other, from ?1 on.
+pub(super) const SCAN_SIZES: &str = "SELECT key, length(value), raw_bytes, deadline FROM entries
+     WHERE key >= ?1 ORDER BY key";
+pub(super) const PUT: &str = "REPLACE INTO entries (key, deadline, written, raw_bytes, checksum, value)
      VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-pub(super) const UPDATE: &str = "UPDATE entries
-     SET deadline = ?2, written = ?3, raw_bytes = ?4, checksum = ?5, value = ?6 WHERE key = ?1";
 pub(super) const DELETE: &str = "DELETE FROM entries WHERE key = ?1";
 /// Without WHERE and triggers, SQLite frees whole pages instead of deleting rows one by one.
 pub(super) const DELETE_ALL: &str = "DELETE FROM entries";
