@@ -31,8 +31,8 @@ impl Background {
         Self { cache, events, synced }
     }
 
-    /// Starts the tasks on the current `LocalSet`. They run until the set is dropped; a panic in one of them shows up in
-    /// the returned set, and the process must end then: answers would be waited for in vain.
+    /// Starts the tasks on the current event loop. They run until it ends; a panic in one of them shows up in the
+    /// returned set, and the process must end then: answers would be waited for in vain.
     #[must_use]
     pub fn spawn(self) -> JoinSet<()> {
         let Self { cache, events, synced } = self;

@@ -35,7 +35,7 @@ const SHARE_MAX: usize = WINDOW_ROWS / 2;
 /// The hand, and what it knows of the ages of rows.
 #[derive(Debug, Default)]
 pub(super) struct Evictor {
-    hand: Key,
+    hand: Vec<u8>,
     /// When rows passed lately were written, in unix seconds; a ring.
     sample: Vec<i64>,
     next_sample: usize,
@@ -143,7 +143,7 @@ impl Evictor {
         self.hand = match window.last() {
             Some(last) if window.len() == WINDOW_ROWS => {
                 // The least key after the last one.
-                [&last.key[..], &[0]].concat().into()
+                [&last.key[..], &[0]].concat()
             }
             _ => {
                 self.rounds_in_vain += 1;
@@ -151,7 +151,7 @@ impl Evictor {
                     self.sample.clear();
                     self.next_sample = 0;
                 }
-                Key::default()
+                Vec::new()
             }
         };
     }

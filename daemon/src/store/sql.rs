@@ -1,4 +1,16 @@
-//! Every SQL statement larder runs, in one place. Used by the store only.
+//! Every SQL statement larder runs, in one place, and how a key is bound to one. Used by the store only.
+
+use rusqlite::ToSql;
+use rusqlite::types::ToSqlOutput;
+
+use crate::entry::Key;
+
+/// A key is a blob.
+impl ToSql for Key {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::from(&self[..]))
+    }
+}
 
 /// Tables, index and view of the main file.
 pub(super) const SCHEMA: &str = include_str!("schema.sql");
