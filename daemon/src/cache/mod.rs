@@ -14,8 +14,11 @@
 mod background;
 mod clean;
 mod commit;
+mod count;
+mod cursors;
 mod loads;
 mod memory;
+mod order;
 #[cfg(test)]
 mod schedules;
 #[cfg(test)]
@@ -34,10 +37,11 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 pub use background::Background;
+pub use count::Count;
 pub use memory::Memory;
 pub use turn::Turn;
 pub use view::{Rules, Stop, View};
-pub use walk::Count;
+pub use walk::Page;
 
 use crate::clock::Clock;
 use crate::config::{Durability, Settings};
@@ -49,6 +53,7 @@ use crate::store::{self, Accounting, Journal, Store, StoreError, Sync};
 use clean::Cleaning;
 use loads::Ticket;
 use tiers::{Tiers, Wanted};
+use walk::Walks;
 
 /// How long a write waits for room in the write buffer before it is answered with an error.
 const ROOM_WAIT: Duration = Duration::from_secs(5);
@@ -127,6 +132,7 @@ struct Inner {
     turn: Rc<Turn>,
     accounting: Accounting,
     cleaning: Cleaning,
+    walks: Walks,
     /// Why the keeper cannot merge at present, if so.
     no_merge: Option<String>,
     /// Why there is no next journal at present, if so.
@@ -168,6 +174,7 @@ impl Cache {
             turn: Rc::default(),
             accounting: opened.accounting,
             cleaning: Cleaning::default(),
+            walks: Walks::default(),
             no_merge: None,
             no_spare: None,
             stopping: false,

@@ -30,7 +30,7 @@ pub use error::StoreError;
 pub use journal::{CommitError, Journal, Sync};
 pub use keeper::{Event, Merged, Refresh, Swept};
 pub use merge::Accounting;
-pub use readers::{Census, Readers, ScanStep};
+pub use readers::{Census, Readers, ScanLimits, ScanStep};
 pub use syncer::Synced;
 
 use crate::buffer::Generation;

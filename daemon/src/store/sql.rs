@@ -22,8 +22,11 @@ pub(super) const EXPIRED: &str =
     "SELECT key, length(value) FROM entries WHERE deadline <= ?1 ORDER BY deadline LIMIT ?2";
 pub(super) const COUNT_EXPIRED: &str = "SELECT count(*) FROM entries WHERE deadline <= ?1";
 
-/// Keys in order from ?1 on.
-pub(super) const SCAN: &str = "SELECT key, deadline FROM entries WHERE key >= ?1 ORDER BY key";
+/// Keys from ?1 on and below ?2, from the greatest down.
+pub(super) const SCAN_BELOW: &str =
+    "SELECT key, deadline FROM entries WHERE key >= ?1 AND key < ?2 ORDER BY key DESC";
+/// Keys from ?1 on, from the greatest down.
+pub(super) const SCAN: &str = "SELECT key, deadline FROM entries WHERE key >= ?1 ORDER BY key DESC";
 
 pub(super) const READ_ACCOUNTING: &str =
     "SELECT rows, ttl_rows, content_bytes, merged_generation FROM accounting";
