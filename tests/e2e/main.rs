@@ -7,6 +7,7 @@
 //! | [`basics`] | what each command answers, in both dialects. A new command: one file in `transcripts/` |
 //! | [`restart`] | what survives SIGTERM and SIGKILL |
 //! | [`tiers`] | memory tier on, off and tiny: same answers, never an older value |
+//! | [`walks`] | KEYS, SCAN and DELPAT over all tiers, under load, and over many keys |
 //! | [`expiry`] | deadlines, clean-up, and what STATS says about them |
 //! | [`full_disk`] | no room on the disk, and room again |
 //! | [`abuse`] | bad input, bad clients, too many of them |
@@ -42,3 +43,4 @@ mod running;
 mod systemd;
 mod tiers;
 mod util;
+mod walks;

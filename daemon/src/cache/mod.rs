@@ -14,9 +14,12 @@
 mod background;
 mod clean;
 mod commit;
+mod count;
+mod cursors;
 mod gauges;
 mod loads;
 mod memory;
+mod order;
 mod room;
 #[cfg(test)]
 mod schedules;
@@ -36,11 +39,12 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 pub use background::Background;
+pub use count::Count;
 pub use memory::Memory;
 pub use room::Taking;
 pub use turn::Turn;
 pub use view::{Rules, Stop, View};
-pub use walk::Count;
+pub use walk::Page;
 
 use crate::clock::Clock;
 use crate::config::{Durability, Settings};
@@ -51,6 +55,7 @@ use crate::store::{self, Accounting, Compression, Journal, Store, StoreError, Sy
 use clean::Cleaning;
 use loads::Ticket;
 use tiers::{Tiers, Wanted};
+use walk::Walks;
 
 /// A handle to the cache; clones share it. Of the event loop's thread only.
 #[derive(Clone, Debug)]
@@ -129,6 +134,7 @@ struct Inner {
     turn: Rc<Turn>,
     accounting: Accounting,
     cleaning: Cleaning,
+    walks: Walks,
     /// Why the keeper cannot merge at present, if so.
     no_merge: Option<String>,
     /// Why there is no next journal at present, if so.
@@ -180,6 +186,7 @@ impl Cache {
             turn: Rc::default(),
             accounting: opened.accounting,
             cleaning: Cleaning::default(),
+            walks: Walks::default(),
             no_merge: None,
             no_spare: None,
             full: None,

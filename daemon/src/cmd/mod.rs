@@ -24,11 +24,13 @@ mod help;
 mod host;
 mod incr;
 mod info;
+mod keys;
 mod mget;
 mod mset;
 mod persist;
 mod ping;
 mod quit;
+mod scan;
 mod select;
 mod set;
 mod stats;
@@ -71,6 +73,7 @@ pub static REGISTRY: &[&Spec] = &[
     &incr::INCR,
     &incr::INCRBY,
     &info::SPEC,
+    &keys::SPEC,
     &mget::SPEC,
     &mset::SPEC,
     &persist::SPEC,
@@ -80,6 +83,7 @@ pub static REGISTRY: &[&Spec] = &[
     &ttl::PTTL,
     &quit::SPEC,
     &select::RESET,
+    &scan::SPEC,
     &select::SELECT,
     &set::SPEC,
     &stats::SPEC,

@@ -41,7 +41,7 @@ pub use budget::Budget;
 pub use error::StoreError;
 pub use journal::{CommitError, Journal, Sync};
 pub use keeper::{Copies, Event, Evicted, Merged, Swept};
-pub use readers::{Census, Fetched, Readers, ScanStep};
+pub use readers::{Census, Fetched, Readers, ScanLimits, ScanStep};
 pub use row::Compression;
 pub use syncer::Synced;
 

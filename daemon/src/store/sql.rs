@@ -40,8 +40,11 @@ pub(super) const EXPIRED: &str = "SELECT key, length(value), raw_bytes, deadline
      WHERE deadline <= ?1 ORDER BY deadline LIMIT ?2";
 pub(super) const COUNT_EXPIRED: &str = "SELECT count(*) FROM entries WHERE deadline <= ?1";
 
-/// Keys in order from ?1 on.
-pub(super) const SCAN: &str = "SELECT key, deadline FROM entries WHERE key >= ?1 ORDER BY key";
+/// Keys from ?1 on and below ?2, from the greatest down.
+pub(super) const SCAN_BELOW: &str =
+    "SELECT key, deadline FROM entries WHERE key >= ?1 AND key < ?2 ORDER BY key DESC";
+/// Keys from ?1 on, from the greatest down.
+pub(super) const SCAN: &str = "SELECT key, deadline FROM entries WHERE key >= ?1 ORDER BY key DESC";
 /// What eviction looks at, from ?1 on.
 pub(super) const SCAN_AGES: &str = "SELECT key, length(value), raw_bytes, deadline, written FROM entries
      WHERE key >= ?1 ORDER BY key LIMIT ?2";
