@@ -160,7 +160,7 @@ class Server:
                     fail(f"{self.name} answers {wrong[:200]!r}... instead of {reply!r} each time")
 
     def cpu_seconds(self, children=False):
-        """User and system time of the process; where asked, also of its ended children (Redis rewrites its log in one)."""
+        """User and system time of the process; where asked, also of its ended children (one rewrites Redis's log)."""
         with open(f"/proc/{self.process.pid}/stat") as stat:
             numbers = stat.read().rpartition(")")[2].split()
         return sum(map(int, numbers[11 : 15 if children else 13])) / os.sysconf("SC_CLK_TCK")
@@ -200,9 +200,11 @@ def start_larder(larderd, directory, *options):
 def start_redis(directory):
     """redis-server that keeps what it answers for about as long as larder does, and makes no snapshots."""
     durable = ["--appendonly", "yes", "--appendfsync", "everysec", "--save", ""]
-    return Server(
-        "redis", directory, lambda path, data: ["redis-server", "--port", "0", "--unixsocket", path, "--dir", data, *durable]
-    )
+
+    def command(path, data):
+        return ["redis-server", "--port", "0", "--unixsocket", path, "--dir", data, *durable]
+
+    return Server("redis", directory, command)
 
 
 def benchmark_command(server, test, pipeline, connections, requests, keys):
@@ -240,7 +242,8 @@ def median(results, name):
 def throughput(rates):
     """The median of requests a second, with the lowest and the highest."""
     rates = [rate / 1000 for rate in rates]
-    return f"{statistics.median(rates):.0f} k/s ({min(rates):.0f}-{max(rates):.0f})"
+    middle = f"{statistics.median(rates):.0f} k/s"
+    return middle if len(rates) == 1 else f"{middle} ({min(rates):.0f}-{max(rates):.0f})"
 
 
 def default_larderd():
