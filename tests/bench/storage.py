@@ -202,42 +202,46 @@ def drive(server, seconds, keys, watch=None):
 def with_work_afterwards(server, run):
     """A run's result, with the CPU time of the run and of what the server does about it afterwards."""
     cpu = server.cpu_seconds(children=True)
-    result = run()
+    result = run(server)
     settle(server)
     cpu = server.cpu_seconds(children=True) - cpu
     return {**result, "cpu_in_all_us_per_request": cpu * 1e6 / result["requests"]}
 
 
-def in_rounds(bench, connections):
-    """SET without pipeline into servers that hold all keys."""
-    keys = bench.options.entries
-    rounds = {"larder": [], "redis": []}
+def in_rounds(bench):
+    """SET without pipeline into servers that hold all keys: rounds by number of connections."""
+    keys, results = bench.options.entries, {}
     with bench.larder() as larder, bench.redis() as redis:
-        for server in (larder, redis):
+        servers = [larder, redis]
+        for server in servers:
             server.fill(scattered(keys))
             settle(server)
-        requests = common.how_many([larder, redis], "set", 1, connections, bench.options.round_seconds, keys)
-        for server in (larder, redis):
-            settle(server)
-        for _ in range(bench.options.rounds):
-            for server in (larder, redis):
+        for connections in (CONNECTIONS, 1):
+            requests = common.how_many(servers, "set", 1, connections, bench.options.round_seconds, keys)
 
-                def run(server=server):
-                    result = common.benchmark(server, "set", 1, connections, requests, keys)
-                    return {**result, "requests": requests}
+            def run(server):
+                return {**common.benchmark(server, "set", 1, connections, requests, keys), "requests": requests}
 
-                rounds[server.name].append(with_work_afterwards(server, run))
-    return rounds
+            for server in servers:
+                settle(server)
+            results[connections] = {server.name: [] for server in servers}
+            for _ in range(bench.options.rounds):
+                for server in servers:
+                    results[connections][server.name].append(with_work_afterwards(server, run))
+    return results
 
 
 def from_nothing(bench):
     """The first seconds of pipelined SETs, servers new in each round."""
     rounds = {"larder": [], "redis": []}
+
+    def run(server):
+        return drive(server, bench.options.burst, bench.options.entries)
+
     for _ in range(bench.options.rounds):
         for start in (bench.larder, bench.redis):
             with start() as server:
-                result = with_work_afterwards(server, lambda: drive(server, bench.options.burst, bench.options.entries))
-                rounds[server.name].append(result)
+                rounds[server.name].append(with_work_afterwards(server, run))
     return rounds
 
 
@@ -257,10 +261,11 @@ def side_by_side(measurement, figure, rounds):
 
 
 def sets(bench):
+    unpipelined = in_rounds(bench)
     results = {
-        f"SET, {CONNECTIONS} connections": in_rounds(bench, CONNECTIONS),
+        f"SET, {CONNECTIONS} connections": unpipelined[CONNECTIONS],
         f"SET, pipeline {PIPELINE}, first {bench.options.burst:g} s": from_nothing(bench),
-        "SET, 1 connection": in_rounds(bench, 1),
+        "SET, 1 connection": unpipelined[1],
     }
     return [row for name, rounds in results.items() for row in side_by_side("sets", name, rounds)], results
 
