@@ -17,6 +17,7 @@
 //! | [`clients`] | nc, socat, redis-cli, redis-benchmark, redis-py |
 //! | [`readme`] | the tour of README.md, run as it stands there |
 //! | [`packages`] | real data: `tests/packages.py` on a sample of the machine's package list |
+//! | [`benchmarks`] | the scripts of `tests/bench/` run to their end |
 //! | [`architecture`] | house rules: who may name what, and how long a file may get |
 //! | [`systemd`] | the unit file, as systemd itself judges it |
 //! | [`util`] | the harness: daemon, client, optional tools, waiting |
@@ -31,6 +32,7 @@
 mod abuse;
 mod architecture;
 mod basics;
+mod benchmarks;
 mod clients;
 mod delivery;
 mod expiry;
