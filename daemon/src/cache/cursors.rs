@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn long_keys_are_remembered_in_bounded_room() {
         let mut cursors = Cursors::default();
-        let long = |number: usize| -> Key { [&key(number)[..], &[b'x'; 1 << 16]].concat().into() };
+        let long = |number: usize| -> Key { [&key(number)[..], &vec![b'x'; 1 << 16]].concat().into() };
         let issued: Vec<u64> = (0..200).map(|number| cursors.issue(long(number))).collect();
         assert!(cursors.key_bytes <= KEY_BYTES_MAX);
         assert_eq!(cursors.find(issued[199]), Some(long(199)));
