@@ -37,7 +37,7 @@ impl Cache {
         let Config { buffer_cap_bytes, journal_cap_bytes, .. } = self.0.config;
         match what {
             Taking::Entries => {
-                let lead = inner.tiers.merge_progress().map_or(1.0, |merged| (LEAD + merged).min(1.0));
+                let lead = inner.tiers.merge_progress().map_or(1.0, |merged| LEAD + (1.0 - LEAD) * merged);
                 let within = |bytes: u64, cap: u64| (bytes as f64) < cap as f64 * lead;
                 inner.full.is_none()
                     && within(inner.tiers.active().bytes() as u64, buffer_cap_bytes / 2)
