@@ -1,0 +1,42 @@
+//! `larderd backup`: one file with all entries, from a running daemon or without one.
+
+use std::path::{Path, PathBuf};
+
+use super::session::Session;
+use super::{OfflineError, ask, human, lock, stream};
+use crate::clock::Clock;
+use crate::config::{Config, Origin, Settings};
+use crate::store;
+
+pub(super) fn run(file: &Path, config: &Config, clock: Clock) -> Result<(), OfflineError> {
+    let settings = &config.settings;
+    // The daemon has a working directory of its own.
+    let target = std::path::absolute(file).map_err(stream("resolve", file.display().to_string()))?;
+    let bytes = if names_only_the_socket(config) {
+        ask::backup(&settings.socket, &target, None)?
+    } else {
+        match lock(&settings.data, "") {
+            Ok(_lock) => without_daemon(&target, settings, clock)?,
+            Err(OfflineError::Running { .. }) => {
+                ask::backup(&settings.socket, &target, Some(&settings.data))?
+            }
+            Err(error) => return Err(error),
+        }
+    };
+    println!("{}: {} ({bytes} bytes)", target.display(), human(bytes));
+    Ok(())
+}
+
+/// Whether somebody named a daemon by its socket, and no directory.
+fn names_only_the_socket(config: &Config) -> bool {
+    let by_option = |name| matches!(config.origin(name), Some(Origin::Option(_)));
+    by_option("socket") && !by_option("data")
+}
+
+fn without_daemon(target: &Path, settings: &Settings, clock: Clock) -> Result<u64, OfflineError> {
+    store::refuse_unsound(&settings.data, false)?;
+    let mut session = Session::open(settings, clock)?;
+    let copied = session.back_up(PathBuf::from(target));
+    session.close()?;
+    Ok(copied?.bytes)
+}
