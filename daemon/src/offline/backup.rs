@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::session::Session;
-use super::{OfflineError, ask, human, lock, stream};
+use super::{OfflineError, ask, exact, lock, stream};
 use crate::clock::Clock;
 use crate::config::{Config, Origin, Settings};
 use crate::store;
@@ -23,7 +23,7 @@ pub(super) fn run(file: &Path, config: &Config, clock: Clock) -> Result<(), Offl
             Err(error) => return Err(error),
         }
     };
-    println!("{}: {} ({bytes} bytes)", target.display(), human(bytes));
+    println!("{}: {}", target.display(), exact(bytes));
     Ok(())
 }
 

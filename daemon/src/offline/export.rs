@@ -11,7 +11,7 @@ use bytes::BytesMut;
 use larder_protocol::encode_command;
 
 use super::progress::{Progress, Unit};
-use super::{OfflineError, count, human, lock, stream};
+use super::{OfflineError, count, exact, lock, stream};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::entry::Entry;
@@ -47,7 +47,7 @@ pub(super) fn run(output: Option<&Path>, settings: &Settings, clock: Clock) -> R
             return Err(error);
         }
     };
-    eprintln!("exported {}, {} ({bytes} bytes)", count(entries, "entry", "entries"), human(bytes));
+    eprintln!("exported {}, {}", count(entries, "entry", "entries"), exact(bytes));
     if damaged > 0 {
         return Err(OfflineError::Partly(format!(
             "{} with a wrong checksum left out; larderd check names them",

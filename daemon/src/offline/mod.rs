@@ -134,6 +134,11 @@ fn human(bytes: u64) -> String {
     format!("{amount:.1} TiB")
 }
 
+/// As [`human`], with the number that a script would want.
+fn exact(bytes: u64) -> String {
+    if bytes < 1_024 { human(bytes) } else { format!("{} ({bytes} bytes)", human(bytes)) }
+}
+
 /// `1 entry`, `2 entries`.
 fn count(number: u64, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })

@@ -163,3 +163,114 @@ fn shown(key: &[u8]) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::buffer::Generation;
+    use crate::entry::{Entry, State};
+    use crate::store::journal::{Journal, Sync};
+    use crate::store::merge;
+    use crate::store::row::{Compression, Packer};
+
+    fn directory() -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        let connection = main_file::open_writer(dir.path(), 0).unwrap();
+        let mut accounting = Accounting::default();
+        let mut generation = Generation::new(1);
+        for number in 0..20_u8 {
+            let deadline = if number < 3 { Deadline::at(5_000) } else { Deadline::NEVER };
+            let entry = Entry { value: format!("value {number}").into(), deadline };
+            generation.put([b'k', number].into(), State::Live(entry));
+        }
+        let mut packer = Packer::new(Compression { from_bytes: None, level: 1 });
+        merge::merge_slice(&connection, &mut accounting, &mut packer, &generation.sorted(), 0).unwrap();
+        merge::finish(&connection, &mut accounting, 1).unwrap();
+        drop(Journal::create(dir.path(), 2, Sync::Deferred).unwrap());
+        dir
+    }
+
+    /// What is found after `sql` was run by someone who knows nothing of larder.
+    fn found_after(sql: &str) -> Vec<String> {
+        let dir = directory();
+        let foreign = Connection::open(main_file::path_in(dir.path())).unwrap();
+        foreign.execute_batch(sql).unwrap();
+        drop(foreign);
+        check(dir.path(), 0).unwrap().problems
+    }
+
+    #[test]
+    fn a_sound_directory_is_described() {
+        let dir = directory();
+        let report = check(dir.path(), 6_000).unwrap();
+        assert!(report.problems.is_empty(), "{report:?}");
+        assert_eq!((report.sound, report.expired, report.accounting.ttl_rows), (20, 3, 3));
+        assert_eq!((report.journals, report.unmerged), (1, 0));
+        assert!(report.files.main > 0);
+    }
+
+    #[test]
+    fn the_view_for_people_works_with_any_sqlite() {
+        let dir = directory();
+        let foreign = Connection::open(main_file::path_in(dir.path())).unwrap();
+        let row: (String, i64, String, String) = foreign
+            .query_row(
+                "SELECT key, value_bytes, value_start, deadline_utc FROM entries_readable ORDER BY key LIMIT 1",
+                (),
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
+            )
+            .unwrap();
+        assert_eq!(row, ("k\0".into(), 7, "value 0".into(), "1970-01-01 00:00:05.000".into()));
+    }
+
+    #[test]
+    fn each_kind_of_damage_is_named() {
+        for (sql, problems) in [
+            (
+                "UPDATE accounting SET rows = 21, raw_bytes = raw_bytes - 5",
+                &[
+                    "accounting: it says 21 entries, and there are 20",
+                    "accounting: it says 183 bytes as sent",
+                ][..],
+            ),
+            (
+                "UPDATE entries SET value = 'x' WHERE key = x'6b05'",
+                &["entries: the checksum of \"k\\x05\" is wrong"],
+            ),
+            (
+                "UPDATE entries SET deadline = 'soon' WHERE key = x'6b00'",
+                &["entries: the checksum of \"k\\x00\""],
+            ),
+            ("DELETE FROM accounting", &["accounting: cannot read"]),
+            ("DROP TABLE accounting", &["accounting: cannot read"]),
+        ] {
+            let found = found_after(sql);
+            for problem in problems {
+                assert!(found.iter().any(|line| line.starts_with(problem)), "{sql}: {problem}\n{found:#?}");
+            }
+        }
+        let found = found_after("UPDATE entries SET checksum = checksum + 1");
+        assert!(found.contains(&"entries: 20 wrong checksums in all".to_owned()), "{found:#?}");
+        assert!(found.len() < 20, "{found:#?}");
+    }
+
+    #[test]
+    fn journals_that_are_missing_or_no_journals_are_named() {
+        let dir = directory();
+        drop(Journal::create(dir.path(), 5, Sync::Deferred).unwrap());
+        std::fs::write(dir.path().join("journal-000000000006.db"), b"garbage ".repeat(700)).unwrap();
+        let problems = check(dir.path(), 0).unwrap().problems;
+        assert!(problems[0].starts_with("journals 3 to 4 are missing"), "{problems:?}");
+        assert!(problems[1].contains("journal-000000000006.db") && problems.len() == 2, "{problems:?}");
+        assert!(matches!(look::refuse_unsound(dir.path(), false), Err(StoreError::Unsound(_))));
+    }
+
+    #[test]
+    fn a_file_that_is_no_database_is_a_problem_and_none_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(matches!(check(dir.path(), 0), Err(StoreError::Io { .. })));
+        std::fs::write(main_file::path_in(dir.path()), b"garbage ".repeat(700)).unwrap();
+        let report = check(dir.path(), 0).unwrap();
+        assert!(report.problems[0].contains("not a database"), "{report:?}");
+    }
+}

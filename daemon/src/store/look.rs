@@ -62,7 +62,7 @@ pub(super) fn refuse_left_behind(dir: &Path) -> Result<(), StoreError> {
         Ok(false) if repair::new_in(dir).exists() => {
             Err(StoreError::Unsound("a repair of larder.db was cut short".to_owned()))
         }
-        Ok(false) => Err(StoreError::io("open", &main)(std::io::ErrorKind::NotFound.into())),
+        Ok(false) => Err(StoreError::io("open", &main)(rustix::io::Errno::NOENT.into())),
         Err(source) => Err(StoreError::io("open", &main)(source)),
     }
 }
