@@ -492,10 +492,23 @@ fn write_on(writer: u64, client: &mut Client, answered: &AtomicU64, stop: &Atomi
     }
 }
 
+/// With merges all the time, which are carried over into the copy, and with none but those that backups themselves need.
 #[test]
 fn a_backup_under_load_holds_everything_answered_before_it_began() {
-    let daemon =
-        Daemon::start(&["--merge-interval", "20ms", "--compress-from", "0", "--cleanup-interval", "50ms"]);
+    for merge_interval in ["20ms", "1h"] {
+        back_up_under_load(&Daemon::start(&[
+            "--merge-interval",
+            merge_interval,
+            "--compress-from",
+            "0",
+            "--cleanup-interval",
+            "50ms",
+        ]));
+    }
+}
+
+#[track_caller]
+fn back_up_under_load(daemon: &Daemon) {
     let mut client = daemon.client();
     let mut dice = Dice::new(11);
     for number in 0..300 {
@@ -504,6 +517,7 @@ fn a_backup_under_load_holds_everything_answered_before_it_began() {
             Reply::ok()
         );
     }
+    client.check("CLEANUP", ":0");
     let backups = tempfile::tempdir().unwrap();
     let answered: Vec<_> = (0..WRITERS).map(|_| AtomicU64::new(0)).collect();
     let stop = AtomicBool::new(false);

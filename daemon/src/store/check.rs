@@ -230,7 +230,7 @@ mod tests {
                 "UPDATE accounting SET rows = 21, raw_bytes = raw_bytes - 5",
                 &[
                     "accounting: it says 21 entries, and there are 20",
-                    "accounting: it says 183 bytes as sent",
+                    "accounting: it says 185 bytes as sent",
                 ][..],
             ),
             (
