@@ -25,7 +25,6 @@ const DISK_CAP_MIN: u64 = 64 << 20;
 const VALUES_IN_CAP: u64 = 8;
 
 /// What the command line asks the program to do.
-#[expect(clippy::large_enum_variant, reason = "there is one in a process, and it is taken apart at once")]
 #[derive(Debug)]
 pub enum Command {
     /// Serve with this configuration.

@@ -74,7 +74,7 @@ fn database(
     let mut wrong = |what: &str, outcome: rusqlite::Result<Vec<String>>| {
         match outcome.map_err(StoreError::sqlite("read", &main_file::path_in(dir))) {
             Ok(found) => {
-                report.problems.extend(found.into_iter().map(|problem| format!("{what}: {problem}")))
+                report.problems.extend(found.into_iter().map(|problem| format!("{what}: {problem}")));
             }
             Err(error) if error.is_damage() => report.problems.push(format!("{what}: {error}")),
             Err(error) => return Err(error),

@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn looking_changes_no_file() {
-        let dir = directory(&[("a", live("old", Deadline::NEVER))], |journal| journal.flush());
+        let dir = directory(&[("a", live("old", Deadline::NEVER))], BatchEncoder::flush);
         let files = || {
             let mut files: Vec<_> = std::fs::read_dir(dir.path())
                 .unwrap()

@@ -39,7 +39,7 @@ pub(super) const SCAN_ROWS: &str =
 pub(super) const SCAN_ROWS_BACKWARDS: &str =
     "SELECT key, deadline, written, raw_bytes, checksum, value FROM entries ORDER BY key DESC";
 
-/// What READ_ACCOUNTING should say, counted.
+/// What the accounting should say, counted.
 pub(super) const COUNT_ALL: &str = "SELECT count(*), count(deadline), total(length(key) + length(value)),
             total(length(key) + coalesce(raw_bytes, length(value))),
             (SELECT merged_generation FROM accounting)
