@@ -4,20 +4,43 @@
 //! A key's slot is never removed while its generation lives (a deletion is a slot too), so positions are stable and a
 //! walk over the slots can stop and go on later.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::hash::BuildHasher as _;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use indexmap::IndexMap;
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 
 use crate::entry::{Key, State};
 
 /// Bytes a slot costs beside key and value: the slot itself, its hash-table word, two heap headers.
 const SLOT_OVERHEAD_BYTES: usize = 120;
 
+/// A key together with its hash, which is the same in every generation: a look-up asks up to three of them, and a write
+/// goes through two.
+#[derive(Clone, Copy, Debug)]
+pub struct Hashed<'k> {
+    key: &'k [u8],
+    hash: u64,
+}
+
+impl<'k> Hashed<'k> {
+    /// Hashes `key`.
+    #[must_use]
+    pub fn new(key: &'k [u8]) -> Self {
+        /// Differs from process to process, so that nobody can prepare keys that collide.
+        static SEED: LazyLock<foldhash::fast::RandomState> = LazyLock::new(Default::default);
+        Self { key, hash: SEED.hash_one(key) }
+    }
+}
+
 /// What one write, or the last of several, left under a key.
 #[derive(Debug)]
 pub struct Slot {
     /// The outcome.
     pub state: State,
+    key: Key,
+    hash: u64,
     /// Whether it was read while it stood here: such keys are worth a place in the memory tier after the merge.
     read: AtomicBool,
 }
@@ -26,23 +49,36 @@ pub struct Slot {
 #[derive(Debug)]
 pub struct Generation {
     id: u64,
-    slots: IndexMap<Key, Slot, foldhash::fast::RandomState>,
+    /// In order of first write.
+    slots: Vec<Slot>,
+    /// Positions in `slots`.
+    positions: HashTable<u32>,
     flushed: bool,
     bytes: usize,
     epoch: u64,
+    /// Slots that are in the main file already, while the generation is being merged.
+    merged: AtomicUsize,
 }
 
 /// What a flush threw away; only good for being dropped.
 #[derive(Debug)]
 pub struct Flushed {
-    _slots: IndexMap<Key, Slot, foldhash::fast::RandomState>,
+    _slots: Vec<Slot>,
 }
 
 impl Generation {
     /// An empty generation. Ids grow by one per seal and name the journal file that backs the generation.
     #[must_use]
     pub fn new(id: u64) -> Self {
-        Self { id, slots: IndexMap::default(), flushed: false, bytes: 0, epoch: 0 }
+        Self {
+            id,
+            slots: Vec::new(),
+            positions: HashTable::new(),
+            flushed: false,
+            bytes: 0,
+            epoch: 0,
+            merged: AtomicUsize::new(0),
+        }
     }
 
     /// The generation's number.
@@ -68,6 +104,21 @@ impl Generation {
         self.epoch
     }
 
+    /// Notes how many slots have been merged so far.
+    pub fn set_merged(&self, slots: usize) {
+        self.merged.store(slots, Ordering::Relaxed);
+    }
+
+    /// The part of its slots that has been merged, from 0 to 1.
+    #[must_use]
+    pub fn merged_part(&self) -> f64 {
+        if self.slots.is_empty() {
+            0.0
+        } else {
+            self.merged.load(Ordering::Relaxed) as f64 / self.slots.len() as f64
+        }
+    }
+
     /// Number of slots, deletions included.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -89,19 +140,19 @@ impl Generation {
     /// The state under `key`, if it was written in this generation.
     #[must_use]
     pub fn get(&self, key: &[u8]) -> Option<&State> {
-        self.slots.get(key).map(|slot| &slot.state)
+        self.slot(Hashed::new(key)).map(|slot| &slot.state)
     }
 
     /// The position of the slot of `key`, as [`slots`](Self::slots) walks them.
     #[must_use]
     pub fn position(&self, key: &[u8]) -> Option<usize> {
-        self.slots.get_index_of(key)
+        self.find(Hashed::new(key))
     }
 
     /// As [`get`](Self::get), and notes that the key is being read.
     #[must_use]
-    pub fn read(&self, key: &[u8]) -> Option<&State> {
-        self.slots.get(key).map(|slot| {
+    pub fn read(&self, key: Hashed<'_>) -> Option<&State> {
+        self.slot(key).map(|slot| {
             // A plain load first: a hot key's cache line is then not written to again and again.
             if !slot.read.load(Ordering::Relaxed) {
                 slot.read.store(true, Ordering::Relaxed);
@@ -112,18 +163,43 @@ impl Generation {
 
     /// Puts `state` under `key`.
     pub fn put(&mut self, key: Key, state: State) {
-        self.bytes += state.value_bytes();
-        let key_bytes = key.len();
-        match self.slots.entry(key) {
-            indexmap::map::Entry::Occupied(mut slot) => {
-                self.bytes -= slot.get().state.value_bytes();
-                slot.get_mut().state = state;
+        let hash = Hashed::new(&key).hash;
+        self.put_hashed(key, hash, state);
+    }
+
+    /// As [`put`](Self::put), with the key's hash known.
+    pub fn write(&mut self, key: Hashed<'_>, state: State) {
+        self.put_hashed(key.key.into(), key.hash, state);
+    }
+
+    fn put_hashed(&mut self, key: Key, hash: u64, state: State) {
+        let Self { slots, positions, bytes, .. } = self;
+        *bytes += state.value_bytes();
+        let same = |&at: &u32| slots[at as usize].hash == hash && slots[at as usize].key == key;
+        match positions.entry(hash, same, |&at| slots[at as usize].hash) {
+            Entry::Occupied(position) => {
+                let slot = &mut slots[*position.get() as usize];
+                *bytes -= slot.state.value_bytes();
+                slot.state = state;
             }
-            indexmap::map::Entry::Vacant(place) => {
-                self.bytes += key_bytes + SLOT_OVERHEAD_BYTES;
-                place.insert(Slot { state, read: AtomicBool::new(false) });
+            Entry::Vacant(place) => {
+                *bytes += key.len() + SLOT_OVERHEAD_BYTES;
+                place.insert(u32::try_from(slots.len()).expect("the buffer's cap is some million slots"));
+                slots.push(Slot { state, key, hash, read: AtomicBool::new(false) });
             }
         }
+    }
+
+    fn find(&self, key: Hashed<'_>) -> Option<usize> {
+        let same = |&at: &u32| {
+            let slot = &self.slots[at as usize];
+            slot.hash == key.hash && *slot.key == *key.key
+        };
+        self.positions.find(key.hash, same).map(|&at| at as usize)
+    }
+
+    fn slot(&self, key: Hashed<'_>) -> Option<&Slot> {
+        self.find(key).map(|at| &self.slots[at])
     }
 
     /// Forgets every slot and shadows everything older. Returns the slots so that the caller can drop them elsewhere:
@@ -131,6 +207,7 @@ impl Generation {
     pub fn flush(&mut self) -> Flushed {
         self.flushed = true;
         self.bytes = 0;
+        self.positions.clear();
         Flushed { _slots: std::mem::take(&mut self.slots) }
     }
 
@@ -138,9 +215,9 @@ impl Generation {
     /// with its memory. Returns what a flush among them threw away, to be dropped elsewhere.
     pub fn absorb(&mut self, newer: &mut Self, mut written: impl FnMut(&[u8])) -> Option<Flushed> {
         let dropped = newer.flushed.then(|| self.flush());
-        for (key, slot) in newer.slots.drain(..) {
+        for Slot { key, hash, state, .. } in newer.slots.drain(..) {
             written(&key);
-            self.put(key, slot.state);
+            self.put_hashed(key, hash, state);
         }
         newer.clear();
         dropped
@@ -152,6 +229,8 @@ impl Generation {
         const KEEP_SLOTS: usize = 4_096;
         self.slots.clear();
         self.slots.shrink_to(KEEP_SLOTS);
+        self.positions.clear();
+        self.positions.shrink_to(KEEP_SLOTS, |_| unreachable!("it is empty"));
         self.flushed = false;
         self.bytes = 0;
     }
@@ -159,13 +238,13 @@ impl Generation {
     /// The slots from position `from` on, in order of first write; positions are stable while the generation lives,
     /// except across [`flush`](Self::flush).
     pub fn slots(&self, from: usize) -> impl Iterator<Item = (&Key, &Slot)> {
-        self.slots.get_range(from.min(self.slots.len())..).into_iter().flatten()
+        self.slots[from.min(self.slots.len())..].iter().map(|slot| (&slot.key, slot))
     }
 
     /// Keys and slots in key order, as a merge wants them.
     #[must_use]
     pub fn sorted(&self) -> Vec<(&Key, &Slot)> {
-        let mut sorted: Vec<_> = self.slots.iter().collect();
+        let mut sorted: Vec<_> = self.slots(0).collect();
         sorted.sort_unstable_by_key(|&(key, _)| key);
         sorted
     }
@@ -230,7 +309,7 @@ mod tests {
         let mut generation = Generation::new(1);
         generation.put((*b"k").into(), live("v"));
         assert!(!generation.sorted()[0].1.was_read());
-        assert_eq!(generation.read(b"k"), Some(&live("v")));
+        assert_eq!(generation.read(Hashed::new(b"k")), Some(&live("v")));
         assert!(generation.sorted()[0].1.was_read());
     }
 }

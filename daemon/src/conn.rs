@@ -11,19 +11,19 @@
 mod io;
 
 use std::ops::Range;
-use std::pin::Pin;
 use std::rc::Rc;
 
 use bytes::Buf as _;
 use larder_protocol::{Dialect, FrameError, Parser, Progress, Reply, Request, Requests, Stat, Wire, encode};
 use tokio::net::UnixStream;
-use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
+use tokio_util::sync::CancellationToken;
 
 use crate::buffers::{Buffers, Share};
 use crate::cache::{Stop, Taking, Turn, View};
 use crate::cmd::{self, Client, Host, Protocol, Run, Spec};
 use crate::entry::Key;
 use crate::error::CommandError;
+use io::Stopping;
 
 /// Requests run before others get their turn.
 const REQUESTS_A_ROUND: usize = 1_024;
@@ -61,8 +61,7 @@ pub async fn serve(
         turn: None,
         host,
     };
-    let cancelled = std::pin::pin!(stop.cancelled());
-    let Err(end) = connection.converse(cancelled).await;
+    let Err(end) = connection.converse(Stopping::new(stop)).await;
     if let End::Stalled(what) = end {
         tracing::debug!("connection {} closed: {what} for too long", connection.client.id);
     }
@@ -103,12 +102,9 @@ enum Pause {
 enum Never {}
 
 impl Connection {
-    async fn converse(
-        &mut self,
-        mut cancelled: Pin<&mut WaitForCancellationFuture<'_>>,
-    ) -> Result<Never, End> {
+    async fn converse(&mut self, mut stopping: Stopping) -> Result<Never, End> {
         loop {
-            self.receive(cancelled.as_mut()).await?;
+            self.receive(&mut stopping).await?;
             loop {
                 let progress = self.parser.parse(self.input.bytes(), &mut self.requests, REQUESTS_A_ROUND);
                 self.run_all().await?;

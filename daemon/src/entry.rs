@@ -1,9 +1,117 @@
 //! What larder keeps under a key. Used by every layer; knows nothing of where an entry is kept.
 
+use std::borrow::Borrow;
+use std::cmp::Ordering;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::ops::Deref;
+
 use bytes::Bytes;
 
-/// A key as the tiers own it.
-pub type Key = Box<[u8]>;
+/// The longest key kept in place: what fits beside its length and the mark in three words.
+const INLINE_BYTES: usize = 22;
+
+/// A key as the tiers own it. Short ones, as most are, lie in the slot itself: a write then allocates once instead of
+/// twice, and comparing keys reaches for no other memory.
+#[derive(Clone)]
+pub struct Key(Place);
+
+#[derive(Clone)]
+enum Place {
+    Inline { len: u8, bytes: [u8; INLINE_BYTES] },
+    Heap(Box<[u8]>),
+}
+
+impl From<&[u8]> for Key {
+    fn from(key: &[u8]) -> Self {
+        let mut bytes = [0; INLINE_BYTES];
+        match bytes.get_mut(..key.len()) {
+            Some(place) => {
+                place.copy_from_slice(key);
+                Self(Place::Inline { len: key.len() as u8, bytes })
+            }
+            None => Self(Place::Heap(key.into())),
+        }
+    }
+}
+
+impl Default for Key {
+    fn default() -> Self {
+        Self::from([])
+    }
+}
+
+impl From<Key> for Bytes {
+    fn from(key: Key) -> Self {
+        match key.0 {
+            Place::Inline { len, bytes } => Self::copy_from_slice(&bytes[..usize::from(len)]),
+            Place::Heap(key) => key.into(),
+        }
+    }
+}
+
+impl From<Vec<u8>> for Key {
+    fn from(key: Vec<u8>) -> Self {
+        Self::from(&key[..])
+    }
+}
+
+impl<const N: usize> From<[u8; N]> for Key {
+    fn from(key: [u8; N]) -> Self {
+        Self::from(&key[..])
+    }
+}
+
+impl Deref for Key {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match &self.0 {
+            Place::Inline { len, bytes } => &bytes[..usize::from(*len)],
+            Place::Heap(key) => key,
+        }
+    }
+}
+
+// All as the bytes have it, so that a key can be looked up by its bytes.
+
+impl Borrow<[u8]> for Key {
+    fn borrow(&self) -> &[u8] {
+        self
+    }
+}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (**self).hash(state);
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Key {}
+
+impl PartialOrd for Key {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Key {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (**self).cmp(&**other)
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", self.escape_ascii())
+    }
+}
 
 /// The instant from which an entry no longer exists, in unix milliseconds; [`Deadline::NEVER`] for entries without a TTL.
 ///
@@ -89,6 +197,18 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_are_their_bytes_wherever_they_lie() {
+        assert_eq!(size_of::<Key>(), 24);
+        let text = b"0123456789012345678901234567890123456789";
+        for len in 0..text.len() {
+            let key = Key::from(&text[..len]);
+            assert_eq!(*key, text[..len]);
+            assert_eq!(matches!(key.0, Place::Heap(_)), len > INLINE_BYTES);
+            assert!(key == key.clone() && key < Key::from(&text[..=len]));
+        }
+    }
 
     #[test]
     fn the_deadline_itself_is_too_late() {

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use larder_protocol::{Reply, Stat, Wire, encode};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::runtime::LocalOptions;
 use tokio::sync::mpsc;
-use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -92,9 +92,9 @@ fn run_once(start: &mut Start) -> Result<(), ServeError> {
         .enable_io()
         .enable_time()
         .max_blocking_threads(start.settings.readers + EXTRA_BLOCKING_THREADS)
-        .build()
+        .build_local(LocalOptions::default())
         .map_err(ServeError::Runtime)?;
-    LocalSet::new().block_on(&runtime, serve(start))
+    runtime.block_on(serve(start))
 }
 
 async fn serve(start: &mut Start) -> Result<(), ServeError> {

@@ -13,6 +13,7 @@ use tokio::time::MissedTickBehavior;
 use super::{Cache, Inner, Spare};
 use crate::config::Durability;
 use crate::entry::Key;
+use crate::error::CommandError;
 use crate::store::{Event, Fetched, Merged, Readers, StoreError, Synced};
 
 /// Keys one blocking thread reads before another could have helped: some hundred microseconds of work.
@@ -31,8 +32,8 @@ impl Background {
         Self { cache, events, synced }
     }
 
-    /// Starts the tasks on the current `LocalSet`. They run until the set is dropped; a panic in one of them shows up in
-    /// the returned set, and the process must end then: answers would be waited for in vain.
+    /// Starts the tasks on the current event loop. They run until it ends; a panic in one of them shows up in the
+    /// returned set, and the process must end then: answers would be waited for in vain.
     #[must_use]
     pub fn spawn(self) -> JoinSet<()> {
         let Self { cache, events, synced } = self;
@@ -113,18 +114,19 @@ impl Cache {
                     inner.tiers.arrived(key, Err(Rc::clone(&error)), now_ms);
                 }
                 drop(inner);
-                self.unreadable(&error);
+                let _ = self.unreadable(&error);
             }
         }
     }
 
-    /// A read failed. A disk may recover; a damaged file is repaired by starting over.
-    pub(super) fn unreadable(&self, error: &StoreError) {
+    /// A read failed: what to answer. A disk may recover; a damaged file is repaired by starting over.
+    pub(super) fn unreadable(&self, error: &StoreError) -> CommandError {
         if error.is_damage() {
             self.fail(StoreError::Damaged(error.to_string()));
         } else {
             tracing::error!("{error}");
         }
+        CommandError::Unreadable(error.to_string())
     }
 
     async fn hear_keeper(self, mut events: mpsc::Receiver<Event>) {

@@ -74,7 +74,7 @@ impl Cache {
             return;
         }
         let active_bytes = inner.tiers.active().bytes() as u64;
-        if !wanted(&self.0.config, active_bytes, inner.journal.bytes()) {
+        if !wanted(&self.0.config, active_bytes, inner.journal.bytes_about()) {
             return;
         }
         let Some(store) = &inner.store else { return };

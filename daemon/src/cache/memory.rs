@@ -137,6 +137,7 @@ impl Copies for Memory {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::buffer::Hashed;
 
     #[test]
     fn it_stays_below_its_cap_and_counts_what_it_drops() {
@@ -163,7 +164,7 @@ mod tests {
         let memory = Memory::new(1 << 20);
         let mut sealed = Generation::new(1);
         sealed.put((*b"k").into(), State::Live(Entry::forever("v")));
-        assert!(sealed.read(b"k").is_some());
+        assert!(sealed.read(Hashed::new(b"k")).is_some());
         sealed.seal(memory.epoch());
         memory.flush();
         memory.refresh(&sealed);
@@ -181,7 +182,7 @@ mod tests {
             sealed.put((*key).into(), State::Live(Entry::forever("new")));
         }
         sealed.put((*b"b").into(), State::Deleted);
-        assert!(sealed.read(b"c").is_some());
+        assert!(sealed.read(Hashed::new(b"c")).is_some());
         sealed.seal(memory.epoch());
         memory.refresh(&sealed);
         let held = |key: &[u8]| memory.get(key).map(|entry| entry.value);

@@ -15,9 +15,12 @@ mod background;
 mod backup;
 mod clean;
 mod commit;
+mod count;
+mod cursors;
 mod gauges;
 mod loads;
 mod memory;
+mod order;
 mod room;
 #[cfg(test)]
 mod schedules;
@@ -37,11 +40,12 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 pub use background::Background;
+pub use count::Count;
 pub use memory::Memory;
 pub use room::Taking;
 pub use turn::Turn;
 pub use view::{Rules, Stop, View};
-pub use walk::Count;
+pub use walk::Page;
 
 use crate::clock::Clock;
 use crate::config::{Durability, Settings};
@@ -53,6 +57,7 @@ use backup::BackingUp;
 use clean::Cleaning;
 use loads::Ticket;
 use tiers::{Tiers, Wanted};
+use walk::Walks;
 
 /// A handle to the cache; clones share it. Of the event loop's thread only.
 #[derive(Clone, Debug)]
@@ -132,6 +137,7 @@ struct Inner {
     accounting: Accounting,
     cleaning: Cleaning,
     backing_up: BackingUp,
+    walks: Walks,
     /// Why the keeper cannot merge at present, if so.
     no_merge: Option<String>,
     /// Why there is no next journal at present, if so.
@@ -168,6 +174,7 @@ impl Cache {
             accounting: opened.accounting,
             cleaning: Cleaning::default(),
             backing_up: BackingUp::default(),
+            walks: Walks::default(),
             no_merge: None,
             no_spare: None,
             full: None,

@@ -9,6 +9,14 @@ use crate::store::StoreError;
 /// How long a write waits for room in the write buffer before it is answered with an error.
 const ROOM_WAIT: Duration = Duration::from_secs(5);
 
+/// How far the active generation may run ahead of the merge of the one before, as a part of what it may hold. With half of
+/// it, a burst is let in whole; where writes come faster than they can be merged for longer, each slice merged lets in
+/// as much, so that writers wait some milliseconds at a time, and not for a merge to end.
+const LEAD: f64 = 0.5;
+
+/// How often a write that waits for room looks again: about as long as a slice of a merge takes.
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
+
 /// Deletions may fill the write buffer beyond its cap, by this part of it.
 const DELETIONS_PART: u64 = 8;
 
@@ -27,15 +35,19 @@ impl Cache {
     pub fn has_room(&self, what: Taking) -> bool {
         let inner = self.0.inner.borrow();
         let Config { buffer_cap_bytes, journal_cap_bytes, .. } = self.0.config;
-        let buffered = inner.tiers.buffer_figures().1 as u64;
         match what {
             Taking::Entries => {
+                let lead = inner.tiers.merge_progress().map_or(1.0, |merged| (LEAD + merged).min(1.0));
+                let within = |bytes: u64, cap: u64| (bytes as f64) < cap as f64 * lead;
                 inner.full.is_none()
-                    && buffered < buffer_cap_bytes
-                    && inner.journal.bytes() < journal_cap_bytes
+                    && within(inner.tiers.active().bytes() as u64, buffer_cap_bytes / 2)
+                    && within(inner.journal.bytes_about(), journal_cap_bytes)
             }
             // What makes room is let in a little longer than what takes it.
-            Taking::Deletions => buffered < buffer_cap_bytes + buffer_cap_bytes / DELETIONS_PART,
+            Taking::Deletions => {
+                let buffered = inner.tiers.buffer_figures().1 as u64;
+                buffered < buffer_cap_bytes + buffer_cap_bytes / DELETIONS_PART
+            }
         }
     }
 
@@ -53,7 +65,8 @@ impl Cache {
                 if let Some(reason) = self.0.inner.borrow().refusing() {
                     return Err(CommandError::Full(reason.to_owned()));
                 }
-                freed.await;
+                // A merge under way makes room with every slice, and says so only at its end.
+                let _ = tokio::time::timeout(LOOK_AGAIN, freed).await;
             }
         };
         tokio::time::timeout(ROOM_WAIT, wait).await.unwrap_or(Err(CommandError::Busy {

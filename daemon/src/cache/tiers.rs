@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use super::loads::{Loads, Row, Ticket};
 use super::memory::Memory;
-use crate::buffer::{Flushed, Generation};
+use crate::buffer::{Flushed, Generation, Hashed};
 use crate::entry::{Entry, Key, State};
 use crate::store::StoreError;
 use crate::store::batch::BatchEncoder;
@@ -88,13 +88,14 @@ impl Tiers {
     /// What is known of `key` at `now_ms`. An entry whose deadline has passed is never among it.
     pub fn look_up(&self, key: &[u8], now_ms: i64) -> LookUp {
         let known = |state: &State, source| LookUp::Known(state.live(now_ms).cloned(), source);
-        if let Some(state) = self.pending.read(key) {
+        let hashed = Hashed::new(key);
+        if let Some(state) = self.pending.read(hashed) {
             return known(state, Source::Pending);
         }
         if self.pending.flushed() {
             return LookUp::Known(None, Source::Pending);
         }
-        if let Some(state) = self.in_buffer(key) {
+        if let Some(state) = self.in_generations(hashed) {
             return known(state, Source::Buffer);
         }
         if self.main_hidden() {
@@ -121,7 +122,7 @@ impl Tiers {
 
     /// Notes a write of this turn; it takes effect with [`publish`](Self::publish).
     pub fn write(&mut self, key: &[u8], state: State) {
-        self.pending.put(key.into(), state);
+        self.pending.write(Hashed::new(key), state);
     }
 
     /// Notes that this turn deletes everything written before.
@@ -229,6 +230,10 @@ impl Tiers {
     /// The state of `key` in the write buffer, this turn's writes left aside.
     #[must_use]
     pub fn in_buffer(&self, key: &[u8]) -> Option<&State> {
+        self.in_generations(Hashed::new(key))
+    }
+
+    fn in_generations(&self, key: Hashed<'_>) -> Option<&State> {
         self.active.read(key).or_else(|| match &self.sealed {
             Some(sealed) if !self.active.flushed() => sealed.read(key),
             _ => None,
@@ -276,6 +281,12 @@ impl Tiers {
     #[must_use]
     pub fn active(&self) -> &Generation {
         &self.active
+    }
+
+    /// How far the merge under way is, from 0 to 1, if there is one.
+    #[must_use]
+    pub fn merge_progress(&self) -> Option<f64> {
+        self.sealed.as_ref().map(|sealed| sealed.merged_part())
     }
 
     /// Whether a generation is being merged.

@@ -25,11 +25,13 @@ mod help;
 mod host;
 mod incr;
 mod info;
+mod keys;
 mod mget;
 mod mset;
 mod persist;
 mod ping;
 mod quit;
+mod scan;
 mod select;
 mod set;
 mod stats;
@@ -74,6 +76,7 @@ pub static REGISTRY: &[&Spec] = &[
     &incr::INCR,
     &incr::INCRBY,
     &info::SPEC,
+    &keys::SPEC,
     &mget::SPEC,
     &mset::SPEC,
     &persist::SPEC,
@@ -83,6 +86,7 @@ pub static REGISTRY: &[&Spec] = &[
     &ttl::PTTL,
     &quit::SPEC,
     &select::RESET,
+    &scan::SPEC,
     &select::SELECT,
     &set::SPEC,
     &stats::SPEC,

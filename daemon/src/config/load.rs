@@ -285,11 +285,11 @@ impl Loader {
                 show_bytes(disk_cap_bytes)
             )));
         }
-        if merge_bytes > buffer_cap_bytes {
-            // Writers would wait at the cap for a merge that starts only above it.
+        if merge_bytes > buffer_cap_bytes / 2 {
+            // The other half is for what is being merged: writers would wait for a merge that starts only above theirs.
             self.problems.push(Problem::Conflict(format!(
-                "merge_bytes ({}) is above buffer_cap ({}): writers would wait for a merge that never starts early; \
-                 lower the one or raise the other",
+                "merge_bytes ({}) is above half of buffer_cap ({}): writers would wait for a merge that never starts \
+                 early; lower the one or raise the other",
                 show_bytes(merge_bytes),
                 show_bytes(buffer_cap_bytes)
             )));

@@ -230,9 +230,9 @@ pub const SETTINGS: &[Setting] = &[
         name: "merge_bytes",
         group: Group::Memory,
         kind: Kind::Bytes(field!(merge_bytes), 1..=64 * TIB),
-        default: Fallback::Number(32 * MIB),
+        default: Fallback::Number(128 * MIB),
         live: false,
-        help: "Size of the written entries that starts a merge before its time; at most buffer_cap",
+        help: "Size of the written entries that starts a merge before its time; at most half of buffer_cap",
     },
     Setting {
         name: "readers",

@@ -1,7 +1,9 @@
 //! The figures that the main file keeps of itself, changed in the same transaction as the rows they count, so that none
 //! of them ever needs a scan. Used by whatever writes the main file.
 
-use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Row};
+use std::cmp::Ordering;
+
+use rusqlite::{CachedStatement, Connection, Row};
 
 use super::row::Columns;
 use super::sql;
@@ -101,11 +103,13 @@ impl Accounting {
     }
 }
 
+/// Rows passed over one after the other before the next key is looked for from the top of the tree: about as expensive.
+const STEPS_MAX: usize = 8;
+
 /// The statements that change rows, prepared for the length of a transaction, and the figures that change with them.
 pub(super) struct Rows<'c> {
-    size: CachedStatement<'c>,
-    insert: CachedStatement<'c>,
-    update: CachedStatement<'c>,
+    sizes: CachedStatement<'c>,
+    put: CachedStatement<'c>,
     delete: CachedStatement<'c>,
     figures: &'c mut Accounting,
 }
@@ -113,45 +117,70 @@ pub(super) struct Rows<'c> {
 impl<'c> Rows<'c> {
     pub(super) fn new(connection: &'c Connection, figures: &'c mut Accounting) -> rusqlite::Result<Self> {
         Ok(Self {
-            size: connection.prepare_cached(sql::SIZE)?,
-            insert: connection.prepare_cached(sql::INSERT)?,
-            update: connection.prepare_cached(sql::UPDATE)?,
+            sizes: connection.prepare_cached(sql::SCAN_SIZES)?,
+            put: connection.prepare_cached(sql::PUT)?,
             delete: connection.prepare_cached(sql::DELETE)?,
             figures,
         })
     }
 
-    /// Puts a row under a key, replacing the one there, if any.
-    pub(super) fn put(&mut self, key: &[u8], columns: &Columns<'_>) -> rusqlite::Result<()> {
-        let old = self.forget(key)?;
+    /// The sizes of the rows under `keys`, which are in order; `None` where there is none.
+    ///
+    /// Where the keys are as dense as the rows, their rows are read one after the other, which is several times cheaper
+    /// than looking for each.
+    pub(super) fn sizes<'k>(
+        &mut self,
+        keys: impl Iterator<Item = &'k [u8]>,
+    ) -> rusqlite::Result<Vec<Option<Size>>> {
+        let mut keys = keys.peekable();
+        let mut sizes = Vec::with_capacity(keys.size_hint().0);
+        while let Some(&first) = keys.peek() {
+            let mut rows = self.sizes.query([first])?;
+            let mut row = rows.next()?;
+            'near: while let Some(&wanted) = keys.peek() {
+                let mut steps = 0;
+                let size = loop {
+                    let Some(found) = row else { break None };
+                    let key = found.get_ref(0)?.as_blob()?;
+                    match key.cmp(wanted) {
+                        Ordering::Less if steps == STEPS_MAX => break 'near,
+                        Ordering::Less => {
+                            steps += 1;
+                            row = rows.next()?;
+                        }
+                        Ordering::Equal => break Some(Size::of_row(key.len(), found, 1)?),
+                        Ordering::Greater => break None,
+                    }
+                };
+                sizes.push(size);
+                keys.next();
+            }
+        }
+        Ok(sizes)
+    }
+
+    /// Puts a row under a key whose size before is known.
+    pub(super) fn put(
+        &mut self,
+        key: &[u8],
+        before: Option<Size>,
+        columns: &Columns<'_>,
+    ) -> rusqlite::Result<()> {
         let Columns { deadline, written, raw_bytes, checksum, value } = *columns;
-        let statement = if old { &mut self.update } else { &mut self.insert };
-        statement.execute((key, deadline, written, raw_bytes, checksum, value))?;
+        self.put.execute((key, deadline, written, raw_bytes, checksum, value))?;
+        if let Some(size) = before {
+            self.figures.add(-1, size);
+        }
         self.figures.add(1, Size::of_columns(key, columns));
         Ok(())
     }
 
-    /// Deletes the row under a key, if there is one.
-    pub(super) fn delete(&mut self, key: &[u8]) -> rusqlite::Result<()> {
-        if self.forget(key)? {
+    /// Deletes the row under a key, where there was one.
+    pub(super) fn delete(&mut self, key: &[u8], before: Option<Size>) -> rusqlite::Result<()> {
+        if let Some(size) = before {
             self.delete.execute([key])?;
-        }
-        Ok(())
-    }
-
-    /// Deletes a row whose size is known.
-    pub(super) fn delete_known(&mut self, key: &[u8], size: Size) -> rusqlite::Result<()> {
-        self.delete.execute([key])?;
-        self.figures.add(-1, size);
-        Ok(())
-    }
-
-    /// Takes the row of `key` off the figures; whether there is one.
-    fn forget(&mut self, key: &[u8]) -> rusqlite::Result<bool> {
-        let old = self.size.query_row([key], |row| Size::of_row(key.len(), row, 0)).optional()?;
-        if let Some(size) = old {
             self.figures.add(-1, size);
         }
-        Ok(old.is_some())
+        Ok(())
     }
 }

@@ -22,7 +22,7 @@ const SLICE_BYTES: u64 = 4 * MIB;
 const LOG_BYTES_A_ROW: u64 = 8 * KIB;
 
 /// Journals may grow to this many times the size at which they are merged while a merge is under way.
-const JOURNAL_SLACK: u64 = 4;
+const JOURNAL_SLACK: u64 = 2;
 
 /// The shares of each file, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -35,7 +35,7 @@ const SHARE_MAX: usize = WINDOW_ROWS / 2;
 /// The hand, and what it knows of the ages of rows.
 #[derive(Debug, Default)]
 pub(super) struct Evictor {
-    hand: Key,
+    hand: Vec<u8>,
     /// When rows passed lately were written, in unix seconds; a ring.
     sample: Vec<i64>,
     next_sample: usize,
@@ -95,7 +95,7 @@ impl Evictor {
             let mut rows = Rows::new(connection, accounting)?;
             let mut evicted = Evicted::default();
             for row in cold {
-                rows.delete_known(&row.key, row.size)?;
+                rows.delete(&row.key, Some(row.size))?;
                 evicted.rows += 1;
                 evicted.bytes += row.size.stored_bytes();
             }
@@ -143,7 +143,7 @@ impl Evictor {
         self.hand = match window.last() {
             Some(last) if window.len() == WINDOW_ROWS => {
                 // The least key after the last one.
-                [&last.key[..], &[0]].concat().into()
+                [&last.key[..], &[0]].concat()
             }
             _ => {
                 self.rounds_in_vain += 1;
@@ -151,7 +151,7 @@ impl Evictor {
                     self.sample.clear();
                     self.next_sample = 0;
                 }
-                Key::default()
+                Vec::new()
             }
         };
     }
@@ -175,7 +175,7 @@ mod tests {
             let mut rows = Rows::new(connection, accounting)?;
             for second in 0..count {
                 let key = second.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes();
-                rows.put(&key, &packer.pack(&key, &Entry::forever("value"), second as i64))?;
+                rows.put(&key, None, &packer.pack(&key, &Entry::forever("value"), second as i64))?;
             }
             Ok(())
         })

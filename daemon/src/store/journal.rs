@@ -24,6 +24,10 @@ use super::{main_file, sql};
 /// 3.1 KB, 1 KiB 9 and 133 us and 1.9 KB.
 const PAGE_BYTES: u32 = 2048;
 
+/// How much may be added to the log before its length is looked at again: asking for it after each commit took a system
+/// call of some 0.5 us, beside commits of 7 us.
+const UNMEASURED_BYTES: u64 = 64 << 10;
+
 /// How far an answered write has gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sync {
@@ -41,6 +45,9 @@ pub struct Journal {
     connection: Connection,
     log: Arc<Log>,
     rows: i64,
+    /// The log's length when it was last looked at, and about what has been added since.
+    measured_bytes: u64,
+    unmeasured_bytes: u64,
 }
 
 /// A journal's write-ahead log, for forcing it to disk from another thread. Nothing else may be done with it.
@@ -106,7 +113,15 @@ impl Journal {
         let wal_path = wal_path(path);
         let wal = File::open(&wal_path).map_err(StoreError::io("open journal log", &wal_path))?;
         let log = Arc::new(Log { file: wal, commits: AtomicU64::new(0) });
-        Ok(Self { generation, path: path.to_owned(), connection, log, rows: 0 })
+        Ok(Self {
+            generation,
+            path: path.to_owned(),
+            connection,
+            log,
+            rows: 0,
+            measured_bytes: 0,
+            unmeasured_bytes: 0,
+        })
     }
 
     /// The generation whose writes this journal holds.
@@ -129,6 +144,11 @@ impl Journal {
             Ok(_) => {
                 self.rows += 1;
                 self.log.commits.store(self.rows as u64, Ordering::Release);
+                self.unmeasured_bytes += batch.len() as u64 + u64::from(PAGE_BYTES);
+                if self.unmeasured_bytes > UNMEASURED_BYTES {
+                    self.measured_bytes = self.bytes();
+                    self.unmeasured_bytes = 0;
+                }
                 Ok(())
             }
             Err(source) => {
@@ -146,6 +166,12 @@ impl Journal {
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.log.file.metadata().map_or(0, |wal| wal.len())
+    }
+
+    /// The same without asking the system for it each time; some ten pages off at most.
+    #[must_use]
+    pub fn bytes_about(&self) -> u64 {
+        self.measured_bytes + self.unmeasured_bytes
     }
 
     /// The log, for the syncer.

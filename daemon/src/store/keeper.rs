@@ -47,7 +47,7 @@ const STOP_GRACE_MS: i64 = 3_000;
 
 /// How much the keeper steps back for the event loop where both want the same core. It is behind by nature and catches
 /// up when the loop has nothing to do; a reader that waits for it waits in vain.
-const NICENESS: i32 = 5;
+const NICENESS: i32 = 10;
 
 /// Where the writes of a generation are still to be found on disk.
 #[derive(Debug)]

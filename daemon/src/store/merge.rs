@@ -54,17 +54,18 @@ pub(super) fn merge_slice(
 ) -> rusqlite::Result<Done> {
     transact(connection, accounting, |connection, accounting| {
         let mut rows = Rows::new(connection, accounting)?;
+        let before = rows.sizes(slots.iter().map(|(key, _)| &key[..]))?;
         let mut done = Done::default();
-        for (key, slot) in slots {
+        for ((key, slot), before) in slots.iter().zip(before) {
             match &slot.state {
                 State::Live(entry) if !entry.deadline.passed(now_ms) => {
-                    rows.put(key, &packer.pack(key, entry, now_ms / 1_000))?;
+                    rows.put(key, before, &packer.pack(key, entry, now_ms / 1_000))?;
                 }
                 State::Live(_) => {
                     done.expired += 1;
-                    rows.delete(key)?;
+                    rows.delete(key, before)?;
                 }
-                State::Deleted => rows.delete(key)?,
+                State::Deleted => rows.delete(key, before)?,
             }
             done.rows += 1;
         }
@@ -114,7 +115,7 @@ pub(super) fn sweep_slice(
             .collect::<rusqlite::Result<_>>()?;
         let mut rows = Rows::new(connection, accounting)?;
         for (key, size) in &expired {
-            rows.delete_known(key, *size)?;
+            rows.delete(key, Some(*size))?;
         }
         Ok(Done { rows: expired.len(), expired: expired.len() })
     })

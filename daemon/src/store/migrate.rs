@@ -50,7 +50,7 @@ fn from_1(connection: &Connection, written: i64) -> rusqlite::Result<()> {
         let key: Key = row.get_ref(0)?.as_blob()?.into();
         let value = bytes::Bytes::copy_from_slice(row.get_ref(1)?.as_blob()?);
         let entry = Entry { value, deadline: Deadline::from_stored(row.get(2)?) };
-        added.put(&key, &packer.pack(&key, &entry, written))?;
+        added.put(&key, None, &packer.pack(&key, &entry, written))?;
     }
     drop((rows, added));
     drop(old);

@@ -50,7 +50,7 @@ pub use error::StoreError;
 pub use journal::{CommitError, Journal, Sync};
 pub use keeper::{BackedUp, Copies, Event, Evicted, Merged, Swept};
 pub use look::refuse_unsound;
-pub use readers::{Census, Fetched, Readers, ScanStep};
+pub use readers::{Census, Fetched, Readers, ScanLimits, ScanStep};
 pub use row::Compression;
 pub use syncer::Synced;
 

@@ -16,8 +16,8 @@ use super::{main_file, sql};
 use crate::entry::{Deadline, Entry, Key};
 use crate::glob::Pattern;
 
-/// A key is looked at by every scan step, so a step costs at most this many rows, some milliseconds.
-const SCAN_ROWS_MAX: usize = 10_000;
+/// Bytes of keys that one scan step finds before it ends early, for long keys.
+const SCAN_BYTES_MAX: usize = 1 << 20;
 
 /// Values that one fetch reads before it leaves the rest for the next: whoever waits holds them all in memory.
 const FETCH_BYTES_MAX: usize = 4 << 20;
@@ -31,13 +31,24 @@ pub struct Readers {
     pool: r2d2::Pool<SqliteConnectionManager>,
 }
 
-/// One step of a walk over the keys that match a pattern.
-#[derive(Debug)]
+/// One step of a walk over the keys that match a pattern, from the greatest down.
+#[derive(Debug, Default)]
 pub struct ScanStep {
-    /// Matching keys in order, whose deadline has not passed.
+    /// Matching keys from the greatest down, whose deadline has not passed.
     pub keys: Vec<Key>,
-    /// Where to go on; `None` at the end.
-    pub next: Option<Key>,
+    /// Rows looked at.
+    pub looked_at: usize,
+    /// The last key looked at, where there may be more below it; `None` at the end.
+    pub last: Option<Key>,
+}
+
+/// How much one step of a walk does at most.
+#[derive(Clone, Copy, Debug)]
+pub struct ScanLimits {
+    /// Keys found.
+    pub keys: usize,
+    /// Rows looked at.
+    pub rows: usize,
 }
 
 /// What the main file said about some keys.
@@ -118,42 +129,41 @@ impl Readers {
         })
     }
 
-    /// One step of a walk over the keys from `from` on that match `pattern`; stops when `keys_max` were found or a
-    /// bounded number of rows was looked at.
+    /// One step of a walk over the keys below `below` that match `pattern`, from the greatest down. `limits` are above 0.
     ///
     /// # Errors
     /// Where SQLite cannot read.
     pub fn scan(
         &self,
         pattern: &Pattern,
-        from: &[u8],
-        keys_max: usize,
+        below: Option<&[u8]>,
+        limits: ScanLimits,
         now_ms: i64,
     ) -> Result<ScanStep, StoreError> {
-        let prefix = pattern.literal_prefix();
+        let floor = pattern.literal_prefix();
         self.with(|connection| {
-            let mut scan = connection.prepare_cached(sql::SCAN)?;
-            let mut rows = scan.query([from.max(prefix)])?;
-            let mut keys = Vec::new();
-            let mut looked_at = 0;
+            let mut scan =
+                connection.prepare_cached(if below.is_some() { sql::SCAN_BELOW } else { sql::SCAN })?;
+            let mut rows = match below {
+                Some(below) => scan.query((floor, below))?,
+                None => scan.query([floor])?,
+            };
+            let mut step = ScanStep::default();
+            let mut bytes = 0;
             while let Some(row) = rows.next()? {
                 let key = row.get_ref(0)?.as_blob()?;
-                if !key.starts_with(prefix) {
-                    break;
-                }
-                if keys.len() == keys_max || looked_at == SCAN_ROWS_MAX {
-                    return Ok(ScanStep { keys, next: Some(key.into()) });
-                }
-                looked_at += 1;
+                step.looked_at += 1;
                 if pattern.matches(key) && !Deadline::from_stored(row.get(1)?).passed(now_ms) {
-                    keys.push(key.into());
+                    step.keys.push(key.into());
+                    bytes += key.len();
                 }
-                if pattern.is_literal() {
-                    // The prefix is the whole key, and the first in its range.
+                if step.keys.len() == limits.keys || step.looked_at == limits.rows || bytes >= SCAN_BYTES_MAX
+                {
+                    step.last = Some(key.into());
                     break;
                 }
             }
-            Ok(ScanStep { keys, next: None })
+            Ok(step)
         })
     }
 

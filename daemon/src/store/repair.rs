@@ -202,7 +202,7 @@ impl Copying<'_> {
             let mut rows = Rows::new(target, accounting)?;
             for Whole { key, deadline, written, raw_bytes, checksum, value } in &batch {
                 let (deadline, written, raw_bytes, checksum) = (*deadline, *written, *raw_bytes, *checksum);
-                rows.put(key, &Columns { deadline, written, raw_bytes, checksum, value })?;
+                rows.put(key, None, &Columns { deadline, written, raw_bytes, checksum, value })?;
             }
             Ok(())
         })

@@ -1,11 +1,12 @@
 //! What stands in a row of the main file: an entry, its bookkeeping, and a checksum over both. Large values are
 //! compressed on the way in, where that pays. Used by the merge, the readers and the offline commands.
 //!
-//! SQLite does not notice a flipped bit inside a value. So every row carries a CRC-32 of its key and columns, taken when
-//! it is written and checked whenever its value is read: a damaged row is no entry any more, and never a wrong value.
+//! SQLite does not notice a flipped bit inside a value. So every row carries a checksum of its key and columns, taken
+//! when it is written and checked whenever its value is read: a damaged row is no entry any more, and never a wrong value.
 
 use bytes::Bytes;
 use rusqlite::Row;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::entry::{Deadline, Entry};
 
@@ -117,19 +118,17 @@ impl Columns<'_> {
     }
 }
 
-/// CRC-32 (IEEE) over the key's length, the key and every column, integers in little-endian, NULL as the least integer.
-/// Returned as a signed 32-bit number, which SQLite stores in four bytes.
+/// XXH3 (64 bits) of the columns in little-endian, NULL as the least integer, of the key with that as its seed, and of the
+/// value with that as its seed; of the result the lower 32 bits, signed, which SQLite stores in four bytes. A CRC over
+/// such short pieces takes several times as long: 8 % of a merge.
 fn checksum(key: &[u8], deadline: Option<i64>, written: i64, raw_bytes: Option<i64>, value: &[u8]) -> i64 {
-    let mut fixed = [0; 32];
-    let numbers = [key.len() as i64, deadline.unwrap_or(i64::MIN), written, raw_bytes.unwrap_or(i64::MIN)];
+    let mut fixed = [0; 24];
+    let numbers = [deadline.unwrap_or(i64::MIN), written, raw_bytes.unwrap_or(i64::MIN)];
     for (at, number) in fixed.chunks_exact_mut(8).zip(numbers) {
         at.copy_from_slice(&number.to_le_bytes());
     }
-    let mut crc = crc32fast::Hasher::new();
-    crc.update(&fixed);
-    crc.update(key);
-    crc.update(value);
-    i64::from(crc.finalize().cast_signed())
+    let seed = xxh3_64_with_seed(key, xxh3_64(&fixed));
+    i64::from(xxh3_64_with_seed(value, seed) as i32)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ CREATE TABLE entries (
     deadline  INTEGER,            -- unix milliseconds from which the entry is gone; NULL: no TTL
     written   INTEGER NOT NULL,   -- unix seconds at which the row was written here
     raw_bytes INTEGER,            -- size of the value before it was compressed (zstd); NULL: it is stored as it was sent
-    checksum  INTEGER NOT NULL,   -- CRC-32 of all of the above and the value, as row.rs takes it
+    checksum  INTEGER NOT NULL,   -- of all of the above and the value, as row.rs takes it
     value     BLOB NOT NULL
 ) WITHOUT ROWID;
 

@@ -1,4 +1,16 @@
-//! Every SQL statement larder runs, in one place. Used by the store only.
+//! Every SQL statement larder runs, in one place, and how a key is bound to one. Used by the store only.
+
+use rusqlite::ToSql;
+use rusqlite::types::ToSqlOutput;
+
+use crate::entry::Key;
+
+/// A key is a blob.
+impl ToSql for Key {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::from(&self[..]))
+    }
+}
 
 /// Tables, index and view of the main file.
 pub(super) const SCHEMA: &str = include_str!("schema.sql");
@@ -15,10 +27,11 @@ pub(super) const GET: &str =
     "SELECT deadline, written, raw_bytes, checksum, value FROM entries WHERE key = ?1";
 /// What accounting needs to know of a row.
 pub(super) const SIZE: &str = "SELECT length(value), raw_bytes, deadline FROM entries WHERE key = ?1";
-pub(super) const INSERT: &str = "INSERT INTO entries (key, deadline, written, raw_bytes, checksum, value)
+/// The same for one row after the other, from ?1 on.
+pub(super) const SCAN_SIZES: &str = "SELECT key, length(value), raw_bytes, deadline FROM entries
+     WHERE key >= ?1 ORDER BY key";
+pub(super) const PUT: &str = "REPLACE INTO entries (key, deadline, written, raw_bytes, checksum, value)
      VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-pub(super) const UPDATE: &str = "UPDATE entries
-     SET deadline = ?2, written = ?3, raw_bytes = ?4, checksum = ?5, value = ?6 WHERE key = ?1";
 pub(super) const DELETE: &str = "DELETE FROM entries WHERE key = ?1";
 /// Without WHERE and triggers, SQLite frees whole pages instead of deleting rows one by one.
 pub(super) const DELETE_ALL: &str = "DELETE FROM entries";
@@ -27,8 +40,11 @@ pub(super) const EXPIRED: &str = "SELECT key, length(value), raw_bytes, deadline
      WHERE deadline <= ?1 ORDER BY deadline LIMIT ?2";
 pub(super) const COUNT_EXPIRED: &str = "SELECT count(*) FROM entries WHERE deadline <= ?1";
 
-/// Keys in order from ?1 on.
-pub(super) const SCAN: &str = "SELECT key, deadline FROM entries WHERE key >= ?1 ORDER BY key";
+/// Keys from ?1 on and below ?2, from the greatest down.
+pub(super) const SCAN_BELOW: &str =
+    "SELECT key, deadline FROM entries WHERE key >= ?1 AND key < ?2 ORDER BY key DESC";
+/// Keys from ?1 on, from the greatest down.
+pub(super) const SCAN: &str = "SELECT key, deadline FROM entries WHERE key >= ?1 ORDER BY key DESC";
 /// What eviction looks at, from ?1 on.
 pub(super) const SCAN_AGES: &str = "SELECT key, length(value), raw_bytes, deadline, written FROM entries
      WHERE key >= ?1 ORDER BY key LIMIT ?2";

@@ -57,7 +57,7 @@ impl Desk {
                 return Err(End);
             }
             match self.merge_step(&mut progress) {
-                Ok(true) => {}
+                Ok(true) => generation.set_merged(progress.rows),
                 Ok(false) => break,
                 Err(error) if error.is_full() => self.make_room(&progress, error, inbox)?,
                 Err(error) => {
