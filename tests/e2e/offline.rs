@@ -49,8 +49,8 @@ fn furnished() -> Daemon {
     let mut client = daemon.client();
     client.check("MSET merged 1 overwritten old deleted v", "+OK");
     client.check("SET timed v PX 10000000", "+OK");
-    client.check("SET short v PX 1", "+OK");
-    client.check("CLEANUP", ":1");
+    // Merges what there is so far.
+    client.check("CLEANUP", ":0");
     client.check("SET overwritten new", "+OK");
     client.check("DEL deleted", ":1");
     client.check("SET empty \"\"", "+OK");
