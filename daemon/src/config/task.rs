@@ -79,7 +79,8 @@ const ROWS: &[Row] = &[
         summary: "Copy the database to a file, also while a daemon runs",
         details: "Writes one file with all entries. Put into an empty data directory as larder.db, it is what a daemon starts \
                   with. Where a daemon runs it is asked for the copy, which then holds everything it had answered before, \
-                  and it goes on serving; the file is then the daemon's user's. With --socket and without --data, the \
+                  and it goes on serving; the file is then the daemon's user's, in a place where the daemon may write (as a service \
+                  often its data directory only). With --socket and without --data, the \
                   daemon there is asked in any case.",
         settings: &["data", "socket", "disk_cap", "compress_from", "compression_level"],
         argument: Some(Argument {

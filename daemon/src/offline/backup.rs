@@ -1,5 +1,6 @@
 //! `larderd backup`: one file with all entries, from a running daemon or without one.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::session::Session;
@@ -13,13 +14,11 @@ pub(super) fn run(file: &Path, config: &Config, clock: Clock) -> Result<(), Offl
     // The daemon has a working directory of its own.
     let target = std::path::absolute(file).map_err(stream("resolve", file.display().to_string()))?;
     let bytes = if names_only_the_socket(config) {
-        ask::backup(&settings.socket, &target, None)?
+        from_daemon(&target, settings, None)?
     } else {
         match lock(&settings.data, "") {
             Ok(_lock) => without_daemon(&target, settings, clock)?,
-            Err(OfflineError::Running { .. }) => {
-                ask::backup(&settings.socket, &target, Some(&settings.data))?
-            }
+            Err(OfflineError::Running { .. }) => from_daemon(&target, settings, Some(&settings.data))?,
             Err(error) => return Err(error),
         }
     };
@@ -31,6 +30,19 @@ pub(super) fn run(file: &Path, config: &Config, clock: Clock) -> Result<(), Offl
 fn names_only_the_socket(config: &Config) -> bool {
     let by_option = |name| matches!(config.origin(name), Some(Origin::Option(_)));
     by_option("socket") && !by_option("data")
+}
+
+fn from_daemon(target: &Path, settings: &Settings, data: Option<&Path>) -> Result<u64, OfflineError> {
+    let bytes = ask::backup(&settings.socket, target, data)?;
+    // A service often has a /tmp of its own. Whoever may not look there, cannot tell.
+    if std::fs::metadata(target).is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+        return Err(OfflineError::Daemon(format!(
+            "the daemon has written {}, and it is not there: the daemon sees other files under that name, as services \
+             do in /tmp; name a directory that it shares, such as its data directory",
+            target.display()
+        )));
+    }
+    Ok(bytes)
 }
 
 fn without_daemon(target: &Path, settings: &Settings, clock: Clock) -> Result<u64, OfflineError> {
