@@ -5,6 +5,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use crate::util::{Daemon, Dice, Reply, larderd, run, wait_until};
 
@@ -168,6 +170,59 @@ fn a_backup_whose_room_goes_away_meanwhile_leaves_nothing() {
         daemon.check_healthy();
     }
     println!("{failed} of 20 backups found the disk full");
+}
+
+#[test]
+fn a_backup_gives_way_to_the_daemon_on_the_same_disk() {
+    let Some(small) = Small::mount("48m") else { return };
+    let daemon = furnished(&small);
+    let (target, part) = (small.path().join("copy.db"), small.path().join("copy.db.part"));
+    let ballast = small.path().join("ballast");
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let mut writer = daemon.client();
+        let stop = &stop;
+        scope.spawn(move || {
+            // Some of these are refused.
+            let value = "v".repeat(2_000);
+            for number in 0.. {
+                writer.args(&["SET", &format!("more:{}", number % 500), &value]);
+                if stop.load(Ordering::Relaxed) {
+                    break;
+                }
+            }
+        });
+        let ended = std::panic::catch_unwind(|| {
+            for round in 0..10 {
+                let mut client = daemon.client();
+                client.send(format!("BACKUP {}\n", text(&target)).as_bytes()).unwrap();
+                wait_until("the backup to begin", || {
+                    if part.exists() || target.exists() { Ok(()) } else { Err("no file".to_owned()) }
+                });
+                let _ = fs::write(&ballast, vec![0; 48 << 20]);
+                match client.read().unwrap() {
+                    Reply::Integer(bytes) => {
+                        assert_eq!(fs::metadata(&target).unwrap().len(), bytes as u64);
+                        fs::remove_file(&target).unwrap();
+                    }
+                    Reply::Error(error) => assert!(error.contains("no backup was written"), "{error}"),
+                    reply => panic!("{reply}"),
+                }
+                assert!(!part.exists(), "round {round}");
+                fs::remove_file(&ballast).unwrap();
+                wait_until("writes to be taken again", || match daemon.client().cmd("SET again 1") {
+                    Reply::Simple(_) => Ok(()),
+                    reply => Err(reply.to_string()),
+                });
+            }
+        });
+        stop.store(true, Ordering::Relaxed);
+        if let Err(panic) = ended {
+            std::panic::resume_unwind(panic);
+        }
+    });
+    assert_eq!(daemon.client().args(&["GET", "key:7"]).bytes().len(), 50_000);
+    daemon.check_healthy();
 }
 
 #[test]

@@ -47,7 +47,10 @@ impl Cache {
             *backing_up = BackingUp::Settling;
         }
         let settling = Settling(self);
-        self.settle().await?;
+        self.settle().await.map_err(|error| match error {
+            CommandError::Full(why) => CommandError::NoBackup(why),
+            other => other,
+        })?;
         let (done, copied) = oneshot::channel();
         {
             let mut inner = self.0.inner.borrow_mut();

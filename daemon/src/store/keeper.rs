@@ -28,6 +28,7 @@ use super::error::StoreError;
 use super::evict::Evictor;
 use super::journal::{Found, Journal, Sync};
 use super::main_file;
+use super::part::Rival;
 use super::reserve::Reserve;
 use super::row::{Compression, Packer};
 use crate::buffer::Generation;
@@ -281,7 +282,7 @@ struct Desk {
     /// Where backups were asked for.
     backups: VecDeque<PathBuf>,
     /// The file of the backup under way, where it takes room from the same file system.
-    part: Option<File>,
+    part: Option<Rival>,
     give_up_ms: Arc<AtomicI64>,
     tally: Arc<Tally>,
 }

@@ -79,9 +79,10 @@ impl Part {
         &self.path
     }
 
-    /// A handle of its own, to give its room back at once.
-    pub(super) fn handle(&self) -> Result<File, StoreError> {
-        self.file.try_clone().map_err(StoreError::io("hold", &self.path))
+    /// A handle for whoever may need its room more.
+    pub(super) fn rival(&self) -> Result<Rival, StoreError> {
+        let file = self.file.try_clone().map_err(StoreError::io("hold", &self.path))?;
+        Ok(Rival { path: self.path.clone(), file })
     }
 
     /// Whether it takes its room from where `dir` is.
@@ -114,10 +115,32 @@ impl Part {
     }
 }
 
+/// A backup under way, seen by what needs room on the same file system.
+#[derive(Debug)]
+pub(super) struct Rival {
+    path: PathBuf,
+    file: File,
+}
+
+impl Rival {
+    /// Gives its room back, with whatever is still being written to it. What there is to say about that.
+    pub(super) fn give_way(self) -> StoreError {
+        let Self { path, file } = self;
+        if let Err(error) =
+            main_file::remove(&path).and_then(|()| file.set_len(0).map_err(StoreError::io("cut off", &path)))
+        {
+            tracing::warn!("{error}");
+        }
+        StoreError::io("write backup", &path)(rustix::io::Errno::NOSPC.into())
+    }
+}
+
 impl Drop for Part {
     fn drop(&mut self) {
+        // Where it has given way the name may be somebody else's by now.
+        let gone = self.file.metadata().is_ok_and(|file| file.nlink() == 0);
         // After a rename there is nothing left under this name.
-        if let Err(error) = main_file::remove(&self.path) {
+        if !gone && let Err(error) = main_file::remove(&self.path) {
             tracing::warn!("{error}");
         }
     }

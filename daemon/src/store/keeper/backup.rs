@@ -41,6 +41,8 @@ pub struct BackedUp {
 enum Cut {
     /// It failed; the keeper goes on.
     Failed(StoreError),
+    /// A merge took its room, and that has been said.
+    GivenUp,
     /// The keeper is to end.
     End,
 }
@@ -66,6 +68,7 @@ impl Desk {
         let (outcome, ended) = match copied {
             Ok(bytes) => (Ok(BackedUp { bytes, ms: watch.ms() }), Ok(())),
             Err(Cut::Failed(error)) => (Err(error), Ok(())),
+            Err(Cut::GivenUp) => return Ok(()),
             Err(Cut::End) => (Err(StoreError::KeeperGone), Err(End)),
         };
         self.send(Event::BackedUp(outcome))?;
@@ -79,7 +82,7 @@ impl Desk {
         let spare_bytes =
             if shared { self.setup.budget.wal_bytes + self.setup.budget.reserve_bytes } else { 0 };
         part.need_room(self.main_bytes()? + spare_bytes)?;
-        self.part = if shared { Some(part.handle()?) } else { None };
+        self.part = if shared { Some(part.rival()?) } else { None };
         let source = Rc::clone(&self.connection);
         let mut copy = part.open()?;
         {
@@ -114,14 +117,10 @@ impl Desk {
         let watch = Stopwatch::start();
         loop {
             if spare_bytes > 0 {
-                part.need_room(spare_bytes)?;
                 if self.part.is_none() {
-                    // A merge found the disk full and took the copy's room.
-                    return Err(StoreError::io("write backup", part.path())(
-                        std::io::ErrorKind::StorageFull.into(),
-                    )
-                    .into());
+                    return Err(Cut::GivenUp);
                 }
+                part.need_room(spare_bytes)?;
             }
             match backup.step(STEP_PAGES).map_err(StoreError::sqlite("write backup", part.path()))? {
                 StepResult::Done => return Ok(true),
@@ -135,10 +134,12 @@ impl Desk {
         }
     }
 
-    /// Gives the room of a backup under way back to whoever finds the disk full; false where there is none. The backup
-    /// fails at its next step.
-    pub(super) fn give_up_backup(&mut self) -> bool {
-        self.part.take().is_some_and(|part| part.set_len(0).is_ok())
+    /// Gives the room of a backup under way to a merge that finds the disk full; false where there is none. Whoever waits for
+    /// the backup is told at once: the merge may have to wait for more room for as long as nobody makes any.
+    pub(super) fn give_up_backup(&mut self) -> Result<bool, End> {
+        let Some(part) = self.part.take() else { return Ok(false) };
+        self.send(Event::BackedUp(Err(part.give_way())))?;
+        Ok(true)
     }
 
     /// The next backup asked for.

@@ -127,7 +127,7 @@ impl Desk {
                 }
             }
         }
-        if self.give_up_backup() {
+        if self.give_up_backup()? {
             return Ok(());
         }
         if self.reserve.is_held() {
