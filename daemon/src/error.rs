@@ -188,6 +188,15 @@ pub enum CommandError {
     /// A commit failed in a way that may have stored it; the daemon is about to end.
     #[error("IOERR the outcome of the write is unknown: {0}; read the key again once larderd is back")]
     OutcomeUnknown(String),
+    /// BACKUP with a path that would depend on where the daemon was started.
+    #[error("ERR BACKUP needs an absolute path of a file, got '{0}'")]
+    NotAbsolute(String),
+    /// BACKUP while another is at work.
+    #[error("ERR a backup is under way; try again when it has ended")]
+    BackupUnderWay,
+    /// A backup that failed; nothing of it is left.
+    #[error("ERR no backup was written: {0}")]
+    NoBackup(String),
     /// The main file could not be read.
     #[error("IOERR the entry cannot be read: {0}; check the disk and the daemon's log")]
     Unreadable(String),

@@ -26,6 +26,7 @@ mod error;
 mod glob;
 pub mod limits_fd;
 pub mod logging;
+pub mod offline;
 pub mod server;
 pub mod signals;
 mod stats;

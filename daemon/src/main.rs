@@ -1,11 +1,12 @@
-//! The larderd program: reads the settings, takes the socket and the data directory, and serves until told to stop.
+//! The larderd program: reads the settings, takes the socket and the data directory, and serves until told to stop. Or
+//! does what a subcommand says.
 
 use std::process::ExitCode;
 
 use larderd::config::{self, Command, ConfigError, Environment, Settings};
 use larderd::logging::LogHandle;
 use larderd::server::{self, Start};
-use larderd::{endpoint, limits_fd, logging, signals};
+use larderd::{endpoint, limits_fd, logging, offline, signals};
 
 /// A merged generation is some hundred thousand allocations of the event loop's, freed by another thread: with glibc's
 /// allocator that thread holds the loop's arena for up to a tenth of a second, here the two do not meet.
@@ -14,8 +15,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let environment = Environment::of_process();
+    // Whatever is created, the data files foremost, is for this user alone; the socket gets its own mode.
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let config = match config::load(std::env::args_os(), &environment, server::version()) {
         Ok(Command::Run(config)) => config,
+        Ok(Command::Task(task, config)) => return offline::run(&task, &config),
         Ok(Command::Print(text)) => {
             print!("{text}");
             return ExitCode::SUCCESS;
@@ -40,8 +44,6 @@ fn main() -> ExitCode {
 }
 
 fn start(settings: Settings, log: LogHandle) -> Result<(), Box<dyn std::error::Error>> {
-    // Whatever is created, the data files foremost, is for this user alone; the socket gets its own mode.
-    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     // Early, so that a signal during the start is not lost.
     let signals = signals::listen()?;
     // Fewer files mean fewer connections, nothing worse.
@@ -66,7 +68,7 @@ fn start(settings: Settings, log: LogHandle) -> Result<(), Box<dyn std::error::E
 fn reread() -> Result<Settings, ConfigError> {
     match config::load(std::env::args_os(), &Environment::of_process(), server::version())? {
         Command::Run(config) => Ok(config.settings),
-        Command::Print(_) => unreachable!("the daemon was started with these options"),
+        Command::Print(_) | Command::Task(..) => unreachable!("the daemon was started with these options"),
     }
 }
 

@@ -177,6 +177,10 @@ stats! {
         Checkpoints "checkpoints": Counter, "1", "checkpoints of the write-ahead log";
         VacuumedPages "vacuumed_pages": Counter, "1", "free pages given back to the file system";
         Syncs "syncs": Counter, "1", "times data was forced to disk";
+        Backups "backups": Counter, "1", "backups written";
+        BackupLastTimeMs "backup_last_time_ms": Gauge, "ms", "wall clock at the end of the last backup, 0 before it";
+        BackupLastMs "backup_last_ms": Gauge, "ms", "duration of the last backup";
+        BackupLastBytes "backup_last_bytes": Gauge, "bytes", "size of the last backup";
     }
     /// Connections, commands and bytes.
     Clients "clients" {

@@ -16,7 +16,13 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("toml::", &["daemon/src/config/"]),
     (
         "UnixStream",
-        &["daemon/src/conn", "daemon/src/server.rs", "daemon/src/endpoint", "daemon/src/logging.rs"],
+        &[
+            "daemon/src/conn",
+            "daemon/src/server.rs",
+            "daemon/src/endpoint",
+            "daemon/src/logging.rs",
+            "daemon/src/offline/ask.rs",
+        ],
     ),
     ("unsafe ", &[]),
 ];

@@ -9,6 +9,7 @@
 //! | [`tiers`] | memory tier on, off and tiny: same answers, never an older value |
 //! | [`walks`] | KEYS, SCAN and DELPAT over all tiers, under load, and over many keys |
 //! | [`expiry`] | deadlines, clean-up, and what STATS says about them |
+//! | [`offline`] | looking after the data: check, compact, backup, export, import, and BACKUP |
 //! | [`full_disk`] | no room on the disk, and room again |
 //! | [`abuse`] | bad input, bad clients, too many of them |
 //! | [`delivery`] | answers arrive whole and in order |
@@ -38,6 +39,7 @@ mod delivery;
 mod expiry;
 mod full_disk;
 mod limits;
+mod offline;
 mod packages;
 mod readme;
 mod restart;

@@ -4,8 +4,9 @@
 //! for whatever the line holds from there on.
 
 use std::fs;
+use std::process::Command;
 
-use crate::util::{Daemon, bash, repository, tool};
+use crate::util::{Daemon, bash, binary, repository, succeeds, tool};
 
 /// One fenced block.
 #[derive(Debug, PartialEq, Eq)]
@@ -51,6 +52,54 @@ fn the_tour_is_what_happens() {
             );
         }
     }
+}
+
+/// The blocks marked `sh care` are run while a daemon serves, those marked `sh care stopped` while none does, all in one
+/// directory, with the daemon's places in the environment.
+#[test]
+fn looking_after_the_data_is_what_happens() {
+    for name in ["bash", "redis-cli", "sqlite3"] {
+        if tool(name).is_none() {
+            return;
+        }
+    }
+    let readme = fs::read_to_string(repository("README.md")).unwrap();
+    let mut daemon = Daemon::start(&[]);
+    daemon.client().check("MSET greeting hello empty \"\"", "+OK");
+    let here = tempfile::tempdir().unwrap();
+    let programs = here.path().join("programs");
+    fs::create_dir(&programs).unwrap();
+    std::os::unix::fs::symlink(binary(), programs.join("larderd")).unwrap();
+    let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
+    let mut serving = true;
+    let mut blocks = 0;
+    for block in fenced_blocks(&readme) {
+        let wanted = match block.info.as_str() {
+            "sh care" => true,
+            "sh care stopped" => false,
+            _ => continue,
+        };
+        blocks += 1;
+        if wanted && !serving {
+            daemon.restart();
+        } else if serving && !wanted {
+            daemon.terminate();
+        }
+        serving = wanted;
+        let mut script = Command::new("bash");
+        script.args(["-e", "-c", &block.text]).current_dir(here.path()).env("PATH", &path);
+        script.env("SOCK", daemon.socket()).env("LARDER_SOCKET", daemon.socket());
+        script.env("LARDER_DATA", daemon.dir().join("data"));
+        let printed = succeeds(&mut script);
+        let expected = match (wanted, blocks) {
+            (false, _) => "\nsound\n",
+            (true, 1) => "today.db: ",
+            (true, _) => "errors: 0",
+        };
+        assert!(printed.contains(expected), "README.md:{}: {expected}\n{printed}", block.line);
+    }
+    assert_eq!(blocks, 3);
+    daemon.client().check("GET greeting", "=hello");
 }
 
 fn fenced_blocks(markdown: &str) -> Vec<Block> {

@@ -148,6 +148,7 @@ impl Cache {
                     inner.spare = Spare::Missing;
                     self.stuck(&mut inner.no_spare, &error);
                 }
+                Event::BackedUp(outcome) => inner.backed_up(outcome, self.now_ms()),
                 Event::Evicted(evicted) => inner.evicted(&evicted),
                 Event::Full(error) => inner.keep_for_deletions(&error),
                 Event::RoomAgain => {

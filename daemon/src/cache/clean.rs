@@ -103,7 +103,7 @@ impl Cache {
     }
 
     /// Waits until everything written before is in the main file.
-    async fn settle(&self) -> Result<(), CommandError> {
+    pub(super) async fn settle(&self) -> Result<(), CommandError> {
         self.commit();
         let target = self.0.inner.borrow().tiers.active().id();
         loop {

@@ -12,6 +12,7 @@
 //! ```
 
 mod background;
+mod backup;
 mod clean;
 mod commit;
 mod count;
@@ -52,6 +53,7 @@ use crate::entry::Key;
 use crate::stats::{Counters, Durations};
 use crate::store::batch::BatchEncoder;
 use crate::store::{self, Accounting, Compression, Journal, Store, StoreError, Sync};
+use backup::BackingUp;
 use clean::Cleaning;
 use loads::Ticket;
 use tiers::{Tiers, Wanted};
@@ -134,6 +136,7 @@ struct Inner {
     turn: Rc<Turn>,
     accounting: Accounting,
     cleaning: Cleaning,
+    backing_up: BackingUp,
     walks: Walks,
     /// Why the keeper cannot merge at present, if so.
     no_merge: Option<String>,
@@ -157,23 +160,7 @@ impl Cache {
         commands: usize,
     ) -> Result<(Self, Background), StoreError> {
         let memory = Memory::new(settings.memory_cap_bytes);
-        let options = store::Options {
-            dir: settings.data.clone(),
-            sync: match settings.durability {
-                Durability::Fsync => Sync::EveryCommit,
-                Durability::Commit | Durability::Memory => Sync::Deferred,
-            },
-            sync_interval: settings.sync_interval,
-            readers: settings.readers as u32,
-            sweep_slice_rows: settings.cleanup_slice_rows,
-            disk_cap_bytes: settings.disk_cap(),
-            journal_limit_bytes: settings.journal_limit_bytes,
-            compression: Compression {
-                from_bytes: settings.compress_from(),
-                level: settings.compression_level as i32,
-            },
-        };
-        let opened = Store::open(&options, clock, Box::new(memory.clone()))?;
+        let opened = Store::open(&store_options(settings), clock, Box::new(memory.clone()))?;
         let active_id = opened.journal.generation();
         let inner = Inner {
             tiers: Tiers::new(memory, active_id, opened.recovered, opened.accounting.rows),
@@ -186,6 +173,7 @@ impl Cache {
             turn: Rc::default(),
             accounting: opened.accounting,
             cleaning: Cleaning::default(),
+            backing_up: BackingUp::default(),
             walks: Walks::default(),
             no_merge: None,
             no_spare: None,
@@ -316,6 +304,26 @@ impl Cache {
     #[must_use]
     pub fn durability(&self) -> Durability {
         self.0.config.durability
+    }
+}
+
+/// How the store is to be opened.
+pub fn store_options(settings: &Settings) -> store::Options {
+    store::Options {
+        dir: settings.data.clone(),
+        sync: match settings.durability {
+            Durability::Fsync => Sync::EveryCommit,
+            Durability::Commit | Durability::Memory => Sync::Deferred,
+        },
+        sync_interval: settings.sync_interval,
+        readers: settings.readers as u32,
+        sweep_slice_rows: settings.cleanup_slice_rows,
+        disk_cap_bytes: settings.disk_cap(),
+        journal_limit_bytes: settings.journal_limit_bytes,
+        compression: Compression {
+            from_bytes: settings.compress_from(),
+            level: settings.compression_level as i32,
+        },
     }
 }
 

@@ -7,6 +7,7 @@
 //! Commands return values. They never see sockets, SQL, moka, or which protocol version an answer is written in.
 
 mod args;
+mod backup;
 mod cleanup;
 mod client;
 mod command;
@@ -45,6 +46,7 @@ use std::sync::LazyLock;
 use larder_protocol::{Reply, Request};
 
 pub use host::{Client, Host, Protocol, VERSION};
+pub use set::unconditional_deadline;
 
 use crate::cache::{Stop, Taking, View};
 use crate::error::CommandError;
@@ -52,6 +54,7 @@ use crate::error::CommandError;
 /// Every command, in alphabetical order.
 pub static REGISTRY: &[&Spec] = &[
     &select::AUTH,
+    &backup::SPEC,
     &cleanup::SPEC,
     &client::SPEC,
     &command::SPEC,

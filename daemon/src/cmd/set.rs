@@ -77,6 +77,23 @@ fn parse(request: Request<'_>) -> Result<Options, CommandError> {
     Ok(options)
 }
 
+/// The deadline that a SET gives its entry, if it stores it whatever there is: `None` where it has NX, XX, GET or KEEPTTL.
+/// Without a TTL option there is no deadline.
+///
+/// # Errors
+/// Where the options are wrong.
+pub fn unconditional_deadline(request: Request<'_>, now_ms: i64) -> Result<Option<Deadline>, CommandError> {
+    let Options { condition, answer_old, ttl } = parse(request)?;
+    if condition.is_some() || answer_old {
+        return Ok(None);
+    }
+    match ttl {
+        Some(Ttl::Keep) => Ok(None),
+        Some(Ttl::Expiry(expiry)) => expiry.deadline(now_ms, SPEC.name).map(Some),
+        None => Ok(Some(Deadline::NEVER)),
+    }
+}
+
 impl Condition {
     fn option(word: &[u8]) -> Option<Self> {
         match word {

@@ -10,6 +10,7 @@ use clap::{Arg, ArgAction, ArgMatches, value_parser};
 
 use super::error::ConfigError;
 use super::table::{SETTINGS, Setting};
+use super::task::{self, Task};
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -27,13 +28,16 @@ pub(super) struct Options {
     pub print_config: bool,
     pub check_config: bool,
     pub version: bool,
+    /// The subcommand, where there is one.
+    pub task: Option<Task>,
     matches: ArgMatches,
 }
 
 impl Options {
     /// The value given for a setting.
     pub(super) fn get(&self, setting: &Setting) -> Option<&OsString> {
-        self.matches.get_one(setting.name)
+        // A subcommand has options for some of the settings only.
+        self.matches.try_get_one(setting.name).ok().flatten()
     }
 }
 
@@ -53,12 +57,23 @@ SIGHUP reads the configuration again; SIGTERM stops the daemon; SIGUSR1 logs the
 /// The complete message for whoever typed it.
 pub(super) fn parse(args: impl Iterator<Item = OsString>) -> Result<Asked, ConfigError> {
     match command().try_get_matches_from(args) {
-        Ok(mut matches) => Ok(Asked::Options(Options {
-            config: matches.remove_one("config"),
-            print_config: matches.get_flag("print-config"),
-            check_config: matches.get_flag("check-config"),
-            version: matches.get_flag("version"),
-            matches,
+        Ok(mut matches) => Ok(Asked::Options(match matches.remove_subcommand() {
+            Some((name, mut matches)) => Options {
+                config: matches.remove_one("config"),
+                print_config: false,
+                check_config: false,
+                version: false,
+                task: Some(Task::of(&name, &mut matches)),
+                matches,
+            },
+            None => Options {
+                config: matches.remove_one("config"),
+                print_config: matches.get_flag("print-config"),
+                check_config: matches.get_flag("check-config"),
+                version: matches.get_flag("version"),
+                task: None,
+                matches,
+            },
         })),
         Err(error) if error.kind() == ErrorKind::DisplayHelp => Ok(Asked::Help(error.render().to_string())),
         Err(error) => Err(ConfigError::Usage(error.render().to_string().trim_end().to_owned())),
@@ -69,7 +84,27 @@ fn command() -> clap::Command {
     let flag = |name: &'static str, help: &'static str| {
         Arg::new(name).long(name).action(ArgAction::SetTrue).help(help).help_heading("Commands")
     };
-    let config = Arg::new("config")
+    clap::Command::new("larderd")
+        .about("A durable cache on a Unix socket. Without a subcommand it serves")
+        .args(SETTINGS.iter().zip(NAMES.iter()).map(|(setting, name)| option(setting, name)))
+        .arg(config())
+        .arg(flag("check-config", "Check the configuration, say what is wrong with it and leave"))
+        .arg(flag("print-config", "Print every setting with its value and where that came from, and leave"))
+        .arg(flag("version", "Print the version and leave").short('V'))
+        .disable_help_flag(true)
+        .arg(help_flag())
+        .next_line_help(true)
+        .after_help(AFTER_HELP)
+        .subcommands(task::commands())
+        .subcommand_help_heading("Subcommands, for looking after the data")
+        .subcommand_value_name("SUBCOMMAND")
+        .args_conflicts_with_subcommands(true)
+        .disable_help_subcommand(true)
+}
+
+/// `--config`, for the daemon and the subcommands alike.
+pub(super) fn config() -> Arg {
+    Arg::new("config")
         .long("config")
         .value_name("FILE")
         .value_parser(value_parser!(OsString))
@@ -77,25 +112,22 @@ fn command() -> clap::Command {
             "File to read settings from; by default larder/larder.toml in $XDG_CONFIG_HOME, ~/.config or, for root,\n\
              /etc, if it is there\n[LARDER_CONFIG]",
         )
-        .help_heading("Places");
-    clap::Command::new("larderd")
-        .about("A durable cache on a Unix socket")
-        .args(SETTINGS.iter().zip(NAMES.iter()).map(|(setting, name)| option(setting, name)))
-        .arg(config)
-        .arg(flag("check-config", "Check the configuration, say what is wrong with it and leave"))
-        .arg(flag("print-config", "Print every setting with its value and where that came from, and leave"))
-        .arg(flag("version", "Print the version and leave").short('V'))
-        .disable_help_flag(true)
-        .arg(
-            Arg::new("help")
-                .short('h')
-                .long("help")
-                .action(ArgAction::Help)
-                .help("Print this and leave")
-                .help_heading("Commands"),
-        )
-        .next_line_help(true)
-        .after_help(AFTER_HELP)
+        .help_heading("Places")
+}
+
+pub(super) fn help_flag() -> Arg {
+    Arg::new("help")
+        .short('h')
+        .long("help")
+        .action(ArgAction::Help)
+        .help("Print this and leave")
+        .help_heading("Commands")
+}
+
+/// The options of the settings called `names`.
+pub(super) fn options(names: &'static [&'static str]) -> impl Iterator<Item = Arg> {
+    let all = SETTINGS.iter().zip(NAMES.iter());
+    all.filter(|(setting, _)| names.contains(&setting.name)).map(|(setting, name)| option(setting, name))
 }
 
 fn option(setting: &'static Setting, name: &'static str) -> Arg {
@@ -118,7 +150,7 @@ fn help(setting: &Setting) -> String {
 }
 
 /// The text in lines of at most 100 letters.
-fn wrapped(text: &str) -> String {
+pub(super) fn wrapped(text: &str) -> String {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
         let line = lines.last_mut().expect("there is always a last line");

@@ -15,6 +15,7 @@ use super::kind::Kind;
 use super::nearest::nearest;
 use super::paths::Environment;
 use super::table::{self, SETTINGS, Setting};
+use super::task::Task;
 use super::units::show_bytes;
 
 /// Below this, what journals, logs and the reserve need would leave next to nothing for entries.
@@ -24,11 +25,12 @@ const DISK_CAP_MIN: u64 = 64 << 20;
 const VALUES_IN_CAP: u64 = 8;
 
 /// What the command line asks the program to do.
-#[expect(clippy::large_enum_variant, reason = "there is one in a process, and it is taken apart at once")]
 #[derive(Debug)]
 pub enum Command {
     /// Serve with this configuration.
     Run(Config),
+    /// Do this with the data instead.
+    Task(Task, Config),
     /// Print this on standard output and leave with success.
     Print(String),
 }
@@ -64,7 +66,9 @@ pub fn load(
         Asked::Options(options) => options,
     };
     let config = Loader::new().load(&options, environment)?;
-    if options.print_config {
+    if let Some(task) = options.task {
+        Ok(Command::Task(task, config))
+    } else if options.print_config {
         Ok(Command::Print(config.print()))
     } else if options.check_config {
         Ok(Command::Print(config.approve()))
@@ -138,7 +142,7 @@ impl Loader {
                 self.apply(row, setting, text, true, Origin::Option(setting.option()));
             }
         }
-        self.fill_places(environment);
+        self.fill_places(environment, options.task.is_some());
         self.check_together();
         if !self.problems.is_empty() {
             return Err(ConfigError::Settings(self.problems));
@@ -237,8 +241,8 @@ impl Loader {
     }
 
     /// Gives the places that nothing set their defaults, and makes the others absolute, so that they stay right
-    /// whatever the working directory becomes.
-    fn fill_places(&mut self, environment: &Environment) {
+    /// whatever the working directory becomes. Most subcommands work without a socket, in a timer's environment as well.
+    fn fill_places(&mut self, environment: &Environment, without_socket: bool) {
         let places = [
             ("socket", Environment::default_socket as fn(&_) -> _, &mut self.settings.socket),
             ("data", Environment::default_data, &mut self.settings.data),
@@ -251,6 +255,7 @@ impl Loader {
                 match default(environment) {
                     Ok(place) => *path = place,
                     Err(_) if self.problems.iter().any(given) => {}
+                    Err(_) if without_socket && name == "socket" => {}
                     Err(why) => {
                         let variable = format!("LARDER_{}", name.to_ascii_uppercase());
                         self.problems.push(Problem::NoPlace { name, why, variable });

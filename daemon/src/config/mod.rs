@@ -16,6 +16,7 @@ mod load;
 mod nearest;
 mod paths;
 pub mod table;
+mod task;
 pub mod units;
 
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ use std::time::Duration;
 pub use error::{ConfigError, Origin, Problem};
 pub use load::{Command, Config, load};
 pub use paths::Environment;
+pub use task::Task;
 
 use larder_protocol::{FrameLimits, limits};
 use table::SETTINGS;

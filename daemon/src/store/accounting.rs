@@ -89,25 +89,17 @@ impl Accounting {
         self.raw_bytes += sign * size.raw_bytes;
     }
 
-    #[cfg(test)]
     /// The figures as a scan of the whole file finds them, for checks; the generation is taken over.
     pub(super) fn count(connection: &Connection) -> rusqlite::Result<Self> {
-        connection.query_row(
-            "SELECT count(*), count(deadline), total(length(key) + length(value)),
-                    total(length(key) + coalesce(raw_bytes, length(value))),
-                    (SELECT merged_generation FROM accounting)
-             FROM entries",
-            (),
-            |row| {
-                Ok(Self {
-                    rows: row.get(0)?,
-                    ttl_rows: row.get(1)?,
-                    stored_bytes: row.get::<_, f64>(2)? as i64,
-                    raw_bytes: row.get::<_, f64>(3)? as i64,
-                    merged_generation: row.get(4)?,
-                })
-            },
-        )
+        connection.query_row(sql::COUNT_ALL, (), |row| {
+            Ok(Self {
+                rows: row.get(0)?,
+                ttl_rows: row.get(1)?,
+                stored_bytes: row.get::<_, f64>(2)? as i64,
+                raw_bytes: row.get::<_, f64>(3)? as i64,
+                merged_generation: row.get(4)?,
+            })
+        })
     }
 }
 

@@ -45,6 +45,16 @@ pub enum StoreError {
         /// The newest known here.
         known: i64,
     },
+    /// The main file was written by an older larder, and whoever looks at it may not change it.
+    #[error("{} has schema version {found}: a start of larderd takes it to version {known}", path.display())]
+    OlderSchema {
+        /// The main file.
+        path: PathBuf,
+        /// Its `user_version`.
+        found: i64,
+        /// The one needed here.
+        known: i64,
+    },
     /// SQLite did not take a setting that durability rests on.
     #[error("{}: PRAGMA {pragma} should be {wanted} and is {found}; is the file on a file system without locks?", path.display())]
     Setting {
@@ -73,9 +83,36 @@ pub enum StoreError {
         /// How long the read waited.
         waited_s: u64,
     },
+    /// There is something where a backup should go.
+    #[error("{} exists already: name another file, or move it away first", path.display())]
+    Exists {
+        /// What is there.
+        path: PathBuf,
+    },
+    /// A backup to the same file is under way.
+    #[error("another backup is being written to {}", path.display())]
+    BackupUnderWay {
+        /// Where to.
+        path: PathBuf,
+    },
+    /// Something large would not fit; nothing was begun.
+    #[error("no room for {what} in {}: {needed_bytes} bytes are needed and {free_bytes} are free", directory.display())]
+    NoRoom {
+        /// What does not fit.
+        what: &'static str,
+        /// Where it should have gone.
+        directory: PathBuf,
+        /// How much has to be free.
+        needed_bytes: u64,
+        /// How much is.
+        free_bytes: u64,
+    },
     /// The main file is damaged; the next start repairs it.
     #[error("larder.db is damaged ({0}): starting over to repair it")]
     Damaged(String),
+    /// Something a start of the daemon would put right or give up, so that nothing else should touch it before.
+    #[error("{0}; larderd check says more, and a start of larderd keeps what can be kept")]
+    Unsound(String),
     /// The thread that owns the main file has more to do than it should ever be given.
     #[error("the storage thread is busy")]
     KeeperBusy,

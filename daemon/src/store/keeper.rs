@@ -1,16 +1,18 @@
 //! The keeper: the one thread that writes the main file. It merges sealed generations ([`merging`]), removes what has
-//! expired, evicts, checkpoints and gives room back ([`upkeep`]), and prepares the next journal, all in slices, beside
-//! the traffic. It never answers a client.
+//! expired, evicts, checkpoints and gives room back ([`upkeep`]), prepares the next journal, and writes backups
+//! ([`backup`]), all in slices, beside the traffic. It never answers a client.
 //!
 //! Jobs come in over a bounded channel, events go out over another; the event loop never waits for either. Jobs go first;
 //! between them the keeper does what is left to do, a slice at a time, and sleeps when there is nothing.
 
+mod backup;
 mod merging;
 mod upkeep;
 
 use std::collections::VecDeque;
 use std::fs::File;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel};
@@ -26,13 +28,16 @@ use super::error::StoreError;
 use super::evict::Evictor;
 use super::journal::{Found, Journal, Sync};
 use super::main_file;
+use super::part::Rival;
 use super::reserve::Reserve;
 use super::row::{Compression, Packer};
 use crate::buffer::Generation;
 use crate::clock::{Clock, Stopwatch};
+pub use backup::BackedUp;
 use upkeep::Idle;
 
-/// Jobs waiting at most. The loop has one merge, one sweep, one spare and one report of a full disk under way at a time.
+/// Jobs waiting at most. The loop has one merge, one sweep, one spare, one backup and one report of a full disk under way
+/// at a time.
 const JOBS: usize = 8;
 
 /// Events waiting at most before the keeper waits for the loop.
@@ -65,6 +70,8 @@ pub(super) enum Job {
     Spare,
     /// A commit found the disk full: give up the reserve, and say when there is room for it again.
     Full,
+    /// Write a copy of the main file to this path, which is absolute.
+    Backup(PathBuf),
     /// Finish what is queued, then end.
     Stop,
 }
@@ -88,6 +95,8 @@ pub enum Event {
     RoomAgain,
     /// An empty journal for the generation after the active one.
     Spare(Box<Journal>),
+    /// A backup has ended.
+    BackedUp(Result<BackedUp, StoreError>),
     /// The keeper cannot go on; the process must end. Nothing answered is lost: the journals are still there.
     Fatal(StoreError),
 }
@@ -186,26 +195,33 @@ impl Keeper {
         let clock = setup.clock;
         let give_up_ms = Arc::new(AtomicI64::new(i64::MAX));
         let tally = Arc::new(Tally::default());
-        let desk = Desk {
-            reserve: Reserve::open(&setup.dir, setup.budget.reserve_bytes),
-            packer: Packer::new(setup.compression),
-            evictor: Evictor::default(),
-            pressure: 1,
-            looked_for_room: Stopwatch::start(),
-            tidy: false,
-            setup,
-            connection,
-            accounting,
-            wal,
-            next_journal,
-            outbox,
-            sweeps: VecDeque::new(),
-            give_up_ms: Arc::clone(&give_up_ms),
-            tally: Arc::clone(&tally),
+        let (until_ms, counted) = (Arc::clone(&give_up_ms), Arc::clone(&tally));
+        let reserve = Reserve::open(&setup.dir, setup.budget.reserve_bytes);
+        let work = move || {
+            let desk = Desk {
+                reserve,
+                packer: Packer::new(setup.compression),
+                evictor: Evictor::default(),
+                pressure: 1,
+                looked_for_room: Stopwatch::start(),
+                tidy: false,
+                setup,
+                connection: Rc::new(connection),
+                accounting,
+                wal,
+                next_journal,
+                outbox,
+                sweeps: VecDeque::new(),
+                backups: VecDeque::new(),
+                part: None,
+                give_up_ms: until_ms,
+                tally: counted,
+            };
+            desk.work(&inbox);
         };
         let thread = std::thread::Builder::new()
             .name("keeper".into())
-            .spawn(move || desk.work(&inbox))
+            .spawn(work)
             .map_err(StoreError::io("start thread", "keeper".as_ref()))?;
         Ok((Self { jobs, thread, clock, give_up_ms, tally }, events))
     }
@@ -247,7 +263,8 @@ impl Keeper {
 /// The thread's own state.
 struct Desk {
     setup: Setup,
-    connection: Connection,
+    /// Shared with the backup under way only: it reads from this connection while everything else works on.
+    connection: Rc<Connection>,
     accounting: Accounting,
     packer: Packer,
     evictor: Evictor,
@@ -262,6 +279,10 @@ struct Desk {
     next_journal: u64,
     outbox: mpsc::Sender<Event>,
     sweeps: VecDeque<Sweep>,
+    /// Where backups were asked for.
+    backups: VecDeque<PathBuf>,
+    /// The file of the backup under way, where it takes room from the same file system.
+    part: Option<Rival>,
     give_up_ms: Arc<AtomicI64>,
     tally: Arc<Tally>,
 }
@@ -296,7 +317,10 @@ impl Desk {
                 Ok(Job::Merge(generation, backing)) => self.merge(&generation, backing, inbox),
                 Ok(Job::Stop) | Err(TryRecvError::Disconnected) => return,
                 Ok(job) => self.small(&job),
-                Err(TryRecvError::Empty) => self.tidy_up(),
+                Err(TryRecvError::Empty) => match self.next_backup() {
+                    Some(target) => self.back_up(&target, inbox),
+                    None => self.tidy_up(),
+                },
             };
             if done.is_err() {
                 return;
@@ -310,6 +334,7 @@ impl Desk {
             Job::Sweep => self.sweeps.push_back(Sweep { rows: 0, watch: Stopwatch::start() }),
             Job::Spare => return self.prepare_spare(),
             Job::Full => drop(self.reserve.give_up()),
+            Job::Backup(target) => self.backups.push_back(target.clone()),
             Job::Merge(..) | Job::Stop => {
                 unreachable!("one merge at a time is under way, and a stop ends it")
             }

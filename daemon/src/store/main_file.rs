@@ -76,6 +76,32 @@ pub(super) fn open_writer_at(path: &Path, written: i64) -> Result<Connection, St
     Ok(connection)
 }
 
+/// Opens the file for reading in such a way that neither it nor anything beside it changes. Nobody else may have it open.
+pub(super) fn open_unchanged(dir: &Path) -> Result<Connection, StoreError> {
+    let path = path_in(dir);
+    let sqlite = || StoreError::sqlite("open", &path);
+    let log_bytes = std::fs::metadata(wal_path_in(dir)).map_or(0, |log| log.len());
+    let connection = if log_bytes == 0 {
+        // Without a log SQLite need not know that there could be one, and creates none.
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
+        Connection::open_with_flags(uri_with(&path, "immutable=1"), flags | common_flags())
+    } else {
+        Connection::open_with_flags(uri(&path), OpenFlags::SQLITE_OPEN_READ_WRITE | common_flags())
+    };
+    let connection = connection.map_err(sqlite())?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(sqlite())?;
+    connection.pragma_update(None, "query_only", true).map_err(sqlite())?;
+    harden(&connection).map_err(sqlite())?;
+    let found: i64 =
+        connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(sqlite())?;
+    let known = migrate::VERSION;
+    match found {
+        _ if found > known => Err(StoreError::NewerSchema { path, found, known }),
+        _ if found < known => Err(StoreError::OlderSchema { path, found, known }),
+        _ => Ok(connection),
+    }
+}
+
 /// SQLite ignores what it does not know or cannot do, so what durability rests on is asked for again.
 fn assert_settings(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     for (pragma, wanted) in [
@@ -164,7 +190,11 @@ fn harden(connection: &Connection) -> rusqlite::Result<()> {
 
 /// The file as a URI that asks for the `unix-excl` locking: other processes are kept out and the log's index lives on
 /// the heap, so nobody can pull a shared memory file from under the daemon.
-fn uri(path: &Path) -> String {
+pub(super) fn uri(path: &Path) -> String {
+    uri_with(path, "vfs=unix-excl")
+}
+
+fn uri_with(path: &Path, query: &str) -> String {
     use std::fmt::Write as _;
     use std::os::unix::ffi::OsStrExt as _;
     let mut uri = String::from("file:");
@@ -175,7 +205,7 @@ fn uri(path: &Path) -> String {
             let _ = write!(uri, "%{byte:02X}");
         }
     }
-    uri + "?vfs=unix-excl"
+    uri + "?" + query
 }
 
 #[cfg(test)]

@@ -14,13 +14,18 @@
 mod accounting;
 pub mod batch;
 mod budget;
+mod check;
+mod compact;
+mod contents;
 mod error;
 mod evict;
 mod journal;
 mod keeper;
+mod look;
 mod main_file;
 mod merge;
 mod migrate;
+mod part;
 mod readers;
 mod recover;
 mod repair;
@@ -38,9 +43,13 @@ use tokio::sync::mpsc;
 
 pub use accounting::Accounting;
 pub use budget::Budget;
+pub use check::{Report, check};
+pub use compact::{Compacted, compact};
+pub use contents::Contents;
 pub use error::StoreError;
 pub use journal::{CommitError, Journal, Sync};
-pub use keeper::{Copies, Event, Evicted, Merged, Swept};
+pub use keeper::{BackedUp, Copies, Event, Evicted, Merged, Swept};
+pub use look::refuse_unsound;
 pub use readers::{Census, Fetched, Readers, ScanLimits, ScanStep};
 pub use row::Compression;
 pub use syncer::Synced;
@@ -101,6 +110,27 @@ pub struct FileBytes {
 }
 
 impl FileBytes {
+    /// Those in `dir`.
+    #[must_use]
+    pub fn in_dir(dir: &Path) -> Self {
+        let mut bytes = Self::default();
+        let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+        for entry in entries {
+            let name = entry.file_name();
+            let Some(name) = name.to_str() else { continue };
+            let len = entry.metadata().map_or(0, |file| file.len());
+            match name {
+                "larder.db" => bytes.main = len,
+                "larder.db-wal" => bytes.wal = len,
+                "larder.reserve" => bytes.reserve = len,
+                // What was set aside is not larder's any more.
+                _ if name.starts_with("journal-") && !name.contains(".corrupt-") => bytes.journals += len,
+                _ => {}
+            }
+        }
+        bytes
+    }
+
     /// All of them.
     #[must_use]
     pub fn all(self) -> u64 {
@@ -214,6 +244,14 @@ impl Store {
         self.keeper.submit(Job::Spare)
     }
 
+    /// Has everything that is merged by now, or later, copied to `target`, an absolute path; [`Event::BackedUp`] follows.
+    ///
+    /// # Errors
+    /// Where the keeper has ended.
+    pub fn back_up(&self, target: PathBuf) -> Result<(), StoreError> {
+        self.keeper.submit(Job::Backup(target))
+    }
+
     /// Says that a commit found the disk full: only deletions will be taken until [`Event::RoomAgain`].
     ///
     /// # Errors
@@ -230,22 +268,7 @@ impl Store {
     /// Sizes of the files.
     #[must_use]
     pub fn file_bytes(&self) -> FileBytes {
-        let mut bytes = FileBytes::default();
-        let entries = std::fs::read_dir(&self.dir).into_iter().flatten().flatten();
-        for entry in entries {
-            let name = entry.file_name();
-            let Some(name) = name.to_str() else { continue };
-            let len = entry.metadata().map_or(0, |file| file.len());
-            match name {
-                "larder.db" => bytes.main = len,
-                "larder.db-wal" => bytes.wal = len,
-                "larder.reserve" => bytes.reserve = len,
-                // What was set aside is not larder's any more.
-                _ if name.starts_with("journal-") && !name.contains(".corrupt-") => bytes.journals += len,
-                _ => {}
-            }
-        }
-        bytes
+        FileBytes::in_dir(&self.dir)
     }
 
     /// Times the main file's log was cut back, and pages given back to the file system.

@@ -175,9 +175,7 @@ impl Copying<'_> {
         go_on: &mut dyn FnMut(&[u8]) -> bool,
     ) -> Result<bool, Failed> {
         let mut scan = source.prepare(query).map_err(Failed::source)?;
-        let before_all: &[&[u8]] = &[b""];
-        let parameters = &before_all[..scan.parameter_count()];
-        let mut rows = scan.query(rusqlite::params_from_iter(parameters)).map_err(Failed::source)?;
+        let mut rows = scan.query(()).map_err(Failed::source)?;
         while let Some(row) = rows.next().map_err(Failed::source)? {
             let Ok(whole) = Whole::of(row) else {
                 *self.damaged += 1;
@@ -249,7 +247,7 @@ fn mark_in(dir: &Path) -> PathBuf {
     dir.join("larder.db.damaged")
 }
 
-fn new_in(dir: &Path) -> PathBuf {
+pub(super) fn new_in(dir: &Path) -> PathBuf {
     dir.join("larder.db.new")
 }
 

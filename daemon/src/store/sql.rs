@@ -48,14 +48,23 @@ pub(super) const SCAN: &str = "SELECT key, deadline FROM entries WHERE key >= ?1
 /// What eviction looks at, from ?1 on.
 pub(super) const SCAN_AGES: &str = "SELECT key, length(value), raw_bytes, deadline, written FROM entries
      WHERE key >= ?1 ORDER BY key LIMIT ?2";
-/// Whole rows after ?1, the key first.
+/// Whole rows in order, the key first.
 pub(super) const SCAN_ROWS: &str =
-    "SELECT key, deadline, written, raw_bytes, checksum, value FROM entries WHERE key > ?1 ORDER BY key";
+    "SELECT key, deadline, written, raw_bytes, checksum, value FROM entries ORDER BY key";
 /// The same from the end.
 pub(super) const SCAN_ROWS_BACKWARDS: &str =
     "SELECT key, deadline, written, raw_bytes, checksum, value FROM entries ORDER BY key DESC";
 
+/// What the accounting should say, counted.
+pub(super) const COUNT_ALL: &str = "SELECT count(*), count(deadline), total(length(key) + length(value)),
+            total(length(key) + coalesce(raw_bytes, length(value))),
+            (SELECT merged_generation FROM accounting)
+     FROM entries";
 pub(super) const READ_ACCOUNTING: &str =
     "SELECT rows, ttl_rows, stored_bytes, raw_bytes, merged_generation FROM accounting";
 pub(super) const WRITE_ACCOUNTING: &str = "UPDATE accounting
      SET rows = ?1, ttl_rows = ?2, stored_bytes = ?3, raw_bytes = ?4, merged_generation = ?5";
+
+pub(super) const INTEGRITY_CHECK: &str = "PRAGMA integrity_check(20)";
+/// Writes the whole database anew, without free pages, to the file ?1.
+pub(super) const COMPACT: &str = "VACUUM INTO ?1";

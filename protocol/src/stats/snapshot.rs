@@ -238,7 +238,7 @@ mod tests {
         );
         assert_eq!(
             sample().to_json(Some(Section::Entries)),
-            r#"{"entries":0,"entries_active":0,"entries_expired":0,"entries_ttl":0}"#
+            r#"{"entries":0,"entries_active":0,"entries_expired":0,"entries_ttl":0,"raw_bytes":0,"stored_bytes":0,"damaged_rows":0}"#
         );
         assert!(Snapshot::default().to_json(Some(Section::Reads)).ends_with(r#""hit_rate":null}"#));
     }

@@ -17,6 +17,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("redis-cli", "redis-tools"),
     ("redis-server", "redis-server"),
     ("socat", "socat"),
+    ("sqlite3", "sqlite3"),
     ("systemd-analyze", "systemd"),
 ];
 

@@ -127,6 +127,9 @@ impl Desk {
                 }
             }
         }
+        if self.give_up_backup()? {
+            return Ok(());
+        }
         if self.reserve.is_held() {
             self.reserve.give_up();
             return self.send(Event::Full(error));

@@ -44,7 +44,7 @@ struct Pages {
 
 impl Desk {
     pub(super) fn idle(&self) -> Idle {
-        if self.tidy || !self.sweeps.is_empty() {
+        if self.tidy || !self.sweeps.is_empty() || !self.backups.is_empty() {
             Idle::Now
         } else if self.reserve.is_held() {
             Idle::Never
@@ -134,6 +134,11 @@ impl Desk {
         // A row takes at most twice its size, and at least its share of a page split in two.
         let slice = 2 * slice_bytes + self.setup.budget.slice_rows as u64 * u64::from(PAGE_BYTES);
         (all - free) * u64::from(PAGE_BYTES) + slice >= cap
+    }
+
+    /// Size of the file once the log is written back.
+    pub(super) fn main_bytes(&self) -> Result<u64, StoreError> {
+        Ok(self.pages()?.all * u64::from(PAGE_BYTES))
     }
 
     fn pages(&self) -> Result<Pages, StoreError> {
