@@ -34,6 +34,9 @@ impl<'k> Hashed<'k> {
     }
 }
 
+/// Room is made ahead for at most so many slots.
+const SLOTS_AHEAD_MAX: usize = 1 << 21;
+
 /// What one write, or the last of several, left under a key.
 #[derive(Debug)]
 pub struct Slot {
@@ -79,6 +82,14 @@ impl Generation {
             epoch: 0,
             merged: AtomicUsize::new(0),
         }
+    }
+
+    /// As [`new`](Self::new), with room for about so many slots: growing to a million moves all of them, which takes the
+    /// event loop some ten milliseconds. Memory that is not used costs next to nothing.
+    #[must_use]
+    pub fn with_capacity(id: u64, slots: usize) -> Self {
+        let slots = slots.min(SLOTS_AHEAD_MAX);
+        Self { slots: Vec::with_capacity(slots), positions: HashTable::with_capacity(slots), ..Self::new(id) }
     }
 
     /// The generation's number.
@@ -215,12 +226,39 @@ impl Generation {
     /// with its memory. Returns what a flush among them threw away, to be dropped elsewhere.
     pub fn absorb(&mut self, newer: &mut Self, mut written: impl FnMut(&[u8])) -> Option<Flushed> {
         let dropped = newer.flushed.then(|| self.flush());
+        self.fetch(newer.slots.iter().map(|slot| slot.hash));
         for Slot { key, hash, state, .. } in newer.slots.drain(..) {
             written(&key);
             self.put_hashed(key, hash, state);
         }
         newer.clear();
         dropped
+    }
+
+    /// Puts many writes, in order.
+    pub fn put_all(&mut self, writes: Vec<(Key, State)>) {
+        let hashes: Vec<u64> = writes.iter().map(|(key, _)| Hashed::new(key).hash).collect();
+        self.fetch(hashes.iter().copied());
+        for ((key, state), hash) in writes.into_iter().zip(hashes) {
+            self.put_hashed(key, hash, state);
+        }
+    }
+
+    /// Looks all of them up and does nothing with what it finds: what they need is in the processor's cache afterwards. In
+    /// a large generation each look-up waits for memory twice; these do not depend on each other, so the processor
+    /// waits for several at a time, which it cannot do while each write is finished before the next is looked up.
+    fn fetch(&self, hashes: impl Iterator<Item = u64>) {
+        /// Below this it is all in the cache already.
+        const LARGE_SLOTS: usize = 16 * 1024;
+        if self.slots.len() < LARGE_SLOTS {
+            return;
+        }
+        let mut found = 0;
+        for hash in hashes {
+            let same = |&at: &u32| self.slots[at as usize].hash == hash;
+            found += usize::from(self.positions.find(hash, same).is_some());
+        }
+        std::hint::black_box(found);
     }
 
     /// Forgets everything, as if nothing had been written.

@@ -164,7 +164,8 @@ impl Tiers {
     /// Ends the active generation and begins the next; the sealed one is to be merged. Not while another is sealed.
     pub fn seal(&mut self) -> Arc<Generation> {
         assert!(self.sealed.is_none(), "one generation is merged at a time");
-        let next = Generation::new(self.active.id() + 1);
+        // About as much will be written again.
+        let next = Generation::with_capacity(self.active.id() + 1, self.active.len());
         let mut sealed = std::mem::replace(&mut self.active, next);
         sealed.seal(self.memory.epoch());
         let sealed = Arc::new(sealed);

@@ -12,7 +12,7 @@
 
 use bytes::Bytes;
 
-use crate::entry::{Deadline, Entry, State};
+use crate::entry::{Deadline, Entry, Key, State};
 
 const VERSION: u8 = 1;
 const TAG_LIVE: u8 = 0;
@@ -28,9 +28,9 @@ pub struct BatchEncoder {
 
 /// One write read back from a batch.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Write<'a> {
+pub enum Write {
     /// This state under this key.
-    Put(&'a [u8], State),
+    Put(Key, State),
     /// Everything before is gone.
     Flush,
 }
@@ -111,7 +111,7 @@ impl BatchEncoder {
 ///
 /// # Errors
 /// Where the bytes do not follow the format; writes before that point were handed out.
-pub fn decode<'a>(batch: &'a [u8], mut each: impl FnMut(Write<'a>)) -> Result<(), BatchError> {
+pub fn decode(batch: &[u8], mut each: impl FnMut(Write)) -> Result<(), BatchError> {
     let mut reader = Reader { bytes: batch, at: 0 };
     if reader.byte()? != VERSION {
         return Err(BatchError { at: 0, what: "unknown version" });
@@ -128,7 +128,7 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn write(&mut self) -> Result<Write<'a>, BatchError> {
+    fn write(&mut self) -> Result<Write, BatchError> {
         match self.byte()? {
             TAG_LIVE => {
                 let key_len = self.varint()?;
@@ -139,11 +139,11 @@ impl<'a> Reader<'a> {
                 let deadline = Deadline::from_stored((deadline != i64::MAX).then_some(deadline));
                 let key = self.take(key_len)?;
                 let value = Bytes::copy_from_slice(self.take(value_len)?);
-                Ok(Write::Put(key, State::Live(Entry { value, deadline })))
+                Ok(Write::Put(key.into(), State::Live(Entry { value, deadline })))
             }
             TAG_DELETED => {
                 let key_len = self.varint()?;
-                Ok(Write::Put(self.take(key_len)?, State::Deleted))
+                Ok(Write::Put(self.take(key_len)?.into(), State::Deleted))
             }
             TAG_FLUSH => Ok(Write::Flush),
             _ => Err(self.damaged("unknown kind of write")),
@@ -184,7 +184,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn decoded(batch: &[u8]) -> Result<Vec<Write<'_>>, BatchError> {
+    fn decoded(batch: &[u8]) -> Result<Vec<Write>, BatchError> {
         let mut writes = Vec::new();
         decode(batch, |write| writes.push(write))?;
         Ok(writes)
@@ -211,7 +211,7 @@ mod tests {
             }
             prop_assert_eq!(encoder.len(), writes.len() + 1);
             let expected: Vec<_> = std::iter::once(Write::Flush)
-                .chain(writes.iter().map(|(key, state)| Write::Put(key, state.clone())))
+                .chain(writes.iter().map(|(key, state)| Write::Put(key[..].into(), state.clone())))
                 .collect();
             prop_assert_eq!(decoded(encoder.bytes()), Ok(expected));
         }

@@ -38,7 +38,7 @@ impl Contents {
         let merged = accounting.merged_generation as u64;
         let mut unmerged = Generation::new(merged + 1);
         look::journals(dir, merged, |write| match write {
-            Write::Put(key, state) => unmerged.put(key.into(), state),
+            Write::Put(key, state) => unmerged.put(key, state),
             Write::Flush => drop(unmerged.flush()),
         })?;
         Ok(Self { path, connection, rows: accounting.rows as u64, unmerged })

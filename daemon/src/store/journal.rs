@@ -11,6 +11,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
@@ -27,6 +28,12 @@ const PAGE_BYTES: u32 = 2048;
 /// How much may be added to the log before its length is looked at again: asking for it after each commit took a system
 /// call of some 0.5 us, beside commits of 7 us.
 const UNMEASURED_BYTES: u64 = 64 << 10;
+
+/// What a write of a short key and value takes in the log; most take more.
+const WRITE_BYTES_ABOUT: usize = 100;
+
+/// Batches decoded ahead of where they are needed.
+const BATCHES_AHEAD: usize = 64;
 
 /// How far an answered write has gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -231,11 +238,29 @@ impl Found {
         Ok(found)
     }
 
-    /// Calls `each` for every write, oldest first.
+    /// About how many writes there are, from the size of the log: at least as many as would have their memory grow.
+    #[must_use]
+    pub fn writes_about(&self) -> usize {
+        let bytes = wal_path(&self.path).metadata().map_or(0, |log| log.len());
+        bytes as usize / WRITE_BYTES_ABOUT
+    }
+
+    /// Calls `each` with the writes of every batch, oldest first. Another thread reads and decodes meanwhile: a start after a crash waits
+    /// for nothing else.
     ///
     /// # Errors
     /// Where the file cannot be read or a batch is damaged; what came before was handed out.
-    pub fn replay(&self, mut each: impl FnMut(Write<'_>)) -> Result<(), StoreError> {
+    pub fn replay(&self, mut each: impl FnMut(Vec<Write>)) -> Result<(), StoreError> {
+        let (batches, decoded) = sync_channel(BATCHES_AHEAD);
+        std::thread::scope(|scope| {
+            let reader = scope.spawn(move || self.read(&batches));
+            decoded.into_iter().for_each(&mut each);
+            reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    }
+
+    /// Reads and decodes every batch; the writes of one that is damaged are handed over up to there.
+    fn read(&self, batches: &SyncSender<Vec<Write>>) -> Result<(), StoreError> {
         let sqlite = || StoreError::sqlite("replay journal", &self.path);
         let connection = open(&self.path, OpenFlags::empty())?;
         let has_table: bool = connection
@@ -249,8 +274,12 @@ impl Found {
         let mut rows = replay.query(()).map_err(sqlite())?;
         while let Some(row) = rows.next().map_err(sqlite())? {
             let writes = row.get_ref(0).and_then(|writes| Ok(writes.as_blob()?)).map_err(sqlite())?;
-            batch::decode(writes, &mut each)
-                .map_err(|source| StoreError::Journal { path: self.path.clone(), source })?;
+            let mut batch = Vec::new();
+            let decoded = batch::decode(writes, |write| batch.push(write))
+                .map_err(|source| StoreError::Journal { path: self.path.clone(), source });
+            // The other end takes everything that comes, so it cannot be gone.
+            let _ = batches.send(batch);
+            decoded?;
         }
         Ok(())
     }
@@ -336,9 +365,11 @@ mod tests {
         let mut keys = Vec::new();
         for journal in Found::all(dir).unwrap() {
             journal
-                .replay(|write| match write {
-                    Write::Put(key, _) => keys.push(String::from_utf8_lossy(key).into_owned()),
-                    Write::Flush => keys.push("flush".into()),
+                .replay(|batch| {
+                    keys.extend(batch.iter().map(|write| match write {
+                        Write::Put(key, _) => String::from_utf8_lossy(key).into_owned(),
+                        Write::Flush => "flush".into(),
+                    }));
                 })
                 .unwrap();
         }

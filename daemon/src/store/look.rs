@@ -21,11 +21,7 @@ pub(super) struct Journals {
 }
 
 /// Goes through the journals newer than generation `merged`, as a start would, and calls `each` for every write.
-pub(super) fn journals(
-    dir: &Path,
-    merged: u64,
-    mut each: impl FnMut(Write<'_>),
-) -> Result<Journals, StoreError> {
+pub(super) fn journals(dir: &Path, merged: u64, mut each: impl FnMut(Write)) -> Result<Journals, StoreError> {
     let mut journals = Journals::default();
     let mut expected = merged + 1;
     for journal in Found::all(dir)?.into_iter().filter(|journal| journal.generation > merged) {
@@ -37,9 +33,9 @@ pub(super) fn journals(
         }
         expected = journal.generation + 1;
         journals.unmerged += 1;
-        let replayed = journal.replay(|write| {
-            journals.writes += 1;
-            each(write);
+        let replayed = journal.replay(|batch| {
+            journals.writes += batch.len() as u64;
+            batch.into_iter().for_each(&mut each);
         });
         match replayed {
             Err(error) if error.is_damage() => journals.problems.push(format!(

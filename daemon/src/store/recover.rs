@@ -31,7 +31,8 @@ pub(super) fn recover(dir: &Path, merged: u64, now_ms: i64) -> Result<Recovered,
     }
     done.iter().try_for_each(Found::delete)?;
     let Some(newest) = found.last() else { return Ok(Recovered { generation: None, journals: found }) };
-    let mut recovered = Generation::new(newest.generation);
+    let writes = found.iter().map(Found::writes_about).sum();
+    let mut recovered = Generation::with_capacity(newest.generation, writes);
     let mut journals = Vec::new();
     let mut expected = merged + 1;
     for journal in found {
@@ -61,9 +62,18 @@ pub(super) fn recover(dir: &Path, merged: u64, now_ms: i64) -> Result<Recovered,
 }
 
 fn replay(journal: &Found, recovered: &mut Generation) -> Result<(), StoreError> {
-    let outcome = journal.replay(|write| match write {
-        Write::Put(key, state) => recovered.put(key.into(), state),
-        Write::Flush => drop(recovered.flush()),
+    let outcome = journal.replay(|batch| {
+        let mut writes = Vec::with_capacity(batch.len());
+        for write in batch {
+            match write {
+                Write::Put(key, state) => writes.push((key, state)),
+                Write::Flush => {
+                    writes.clear();
+                    drop(recovered.flush());
+                }
+            }
+        }
+        recovered.put_all(writes);
     });
     if outcome.as_ref().is_err_and(StoreError::is_damage) {
         drop(recovered.flush());
