@@ -32,6 +32,18 @@ impl<'k> Hashed<'k> {
         static SEED: LazyLock<foldhash::fast::RandomState> = LazyLock::new(Default::default);
         Self { key, hash: SEED.hash_one(key) }
     }
+
+    /// The key itself.
+    #[must_use]
+    pub fn key(self) -> &'k [u8] {
+        self.key
+    }
+
+    /// Its hash.
+    #[must_use]
+    pub fn hash(self) -> u64 {
+        self.hash
+    }
 }
 
 /// What one write, or the last of several, left under a key.
@@ -188,10 +200,10 @@ impl Generation {
 
     /// Moves every write of `newer`, in order, into this generation, telling `written` each key. `newer` is left empty,
     /// with its memory. Returns what a flush among them threw away, to be dropped elsewhere.
-    pub fn absorb(&mut self, newer: &mut Self, mut written: impl FnMut(&[u8])) -> Option<Flushed> {
+    pub fn absorb(&mut self, newer: &mut Self, mut written: impl FnMut(Hashed<'_>)) -> Option<Flushed> {
         let dropped = newer.flushed.then(|| self.flush());
         for Slot { key, hash, state, .. } in newer.slots.drain(..) {
-            written(&key);
+            written(Hashed { key: &key, hash });
             self.put_hashed(key, hash, state);
         }
         newer.clear();

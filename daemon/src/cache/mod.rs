@@ -14,6 +14,7 @@
 mod background;
 mod clean;
 mod commit;
+mod front;
 mod loads;
 mod memory;
 #[cfg(test)]
@@ -338,8 +339,7 @@ impl Cache {
         let mut inner = self.0.inner.borrow_mut();
         let inner = &mut *inner;
         let (slots, bytes) = inner.tiers.buffer_figures();
-        let (memory_entries, memory_bytes, memory_cap_bytes, memory_evictions) =
-            inner.tiers.memory().figures();
+        let (memory_entries, memory_bytes, memory_cap_bytes, memory_evictions) = inner.tiers.memory_figures();
         let (main_bytes, wal_bytes) = inner.store.as_ref().map_or((0, 0), Store::main_file_bytes);
         let journal_bytes = inner.journal.bytes();
         for (stat, value) in [

@@ -50,6 +50,8 @@ enum Step {
     Arrive,
     /// moka drops the copy, as it may at any time.
     Evict,
+    /// The key is read from the memory tier, and so stands in the front, before anything else happens.
+    Warm,
 }
 
 #[derive(Debug)]
@@ -60,6 +62,8 @@ struct World {
     blind_fills: bool,
     /// Whether rows are asked for without looking again if the key is still missing: another such bug.
     blind_wants: bool,
+    /// Whether the front keeps what was written: a third.
+    kept_front: bool,
     disk: Option<Entry>,
     sealed: Option<Arc<Generation>>,
     in_flight: VecDeque<Vec<(Key, Option<Entry>)>>,
@@ -90,6 +94,7 @@ enum Bug {
     None,
     BlindFills,
     BlindWants,
+    KeptFront,
 }
 
 fn entry(version: Version) -> Entry {
@@ -104,6 +109,7 @@ impl World {
             memory,
             blind_fills: bug == Bug::BlindFills,
             blind_wants: bug == Bug::BlindWants,
+            kept_front: bug == Bug::KeptFront,
             disk: Some(entry(FIRST)),
             sealed: None,
             in_flight: VecDeque::new(),
@@ -167,6 +173,11 @@ impl World {
                 }
             }
             Step::Evict => self.memory.drop_expired(KEY),
+            Step::Warm => {
+                self.memory.fill(&KEY.into(), &entry(FIRST));
+                let known = self.tiers.look_up(KEY, NOW_MS);
+                assert!(matches!(known, LookUp::Known(Some(_), Source::Memory)));
+            }
         }
     }
 
@@ -177,7 +188,11 @@ impl World {
 
     fn publish(&mut self) {
         self.newest_published = self.newest_written;
-        drop(self.tiers.publish());
+        if self.kept_front {
+            self.tiers.publish_past_the_front();
+        } else {
+            drop(self.tiers.publish());
+        }
         for at in 0..self.readers.len() {
             if let Some(version) = self.readers[at].seen_pending.take() {
                 self.returned(at, version);
@@ -308,9 +323,23 @@ fn for_each_schedule(actors: &[&[Step]], each: &mut impl FnMut(&[Step])) {
 
 /// Runs every schedule; how many there were and how many showed a violation.
 fn run_all(actors: &[&[Step]], readers: usize, memory_cap_bytes: u64, bug: Bug) -> (usize, usize) {
+    run_all_after(&[], actors, readers, memory_cap_bytes, bug)
+}
+
+/// The same, where some steps come before all others.
+fn run_all_after(
+    first: &[Step],
+    actors: &[&[Step]],
+    readers: usize,
+    memory_cap_bytes: u64,
+    bug: Bug,
+) -> (usize, usize) {
     let (mut schedules, mut violated) = (0, 0);
     for_each_schedule(actors, &mut |schedule| {
         let mut world = World::new(memory_cap_bytes, readers, bug);
+        for &step in first {
+            world.step(step);
+        }
         for &step in schedule {
             world.step(step);
         }
@@ -363,10 +392,30 @@ fn a_copy_that_is_dropped_and_filled_again() {
     }
 }
 
+/// Two clients that read while a warm key is changed, merged and dropped by moka. The merge after the write, or there
+/// would be too many schedules.
+fn run_warm(change: Step, bug: Bug) -> (usize, usize) {
+    let change = &[change, Step::Publish, Step::Seal, Step::Merge, Step::Refresh, Step::Release];
+    let second_read = &[Step::Look(1), Step::Want(1), Step::Look(1)];
+    let actors: [&[Step]; 4] = [change, &[Step::Look(0)], second_read, &[Step::Evict]];
+    run_all_after(&[Step::Warm], &actors, 2, MEMORY_CAP_BYTES, bug)
+}
+
+#[test]
+fn an_entry_in_the_front_does_not_outlive_a_change() {
+    for change in [Step::Write(1), Step::Delete(1), Step::Flush(1)] {
+        assert_eq!(run_warm(change, Bug::None), (9_240, 0));
+    }
+}
+
 #[test]
 fn the_schedules_would_show_a_blind_fill_and_a_blind_load() {
     for bug in [Bug::BlindFills, Bug::BlindWants] {
         let (schedules, violated) = run_all(&[WRITE, READ, MERGE], 1, MEMORY_CAP_BYTES, bug);
         assert!(violated > 0, "{bug:?}: of {schedules}");
+    }
+    for change in [Step::Write(1), Step::Delete(1), Step::Flush(1)] {
+        let (schedules, violated) = run_warm(change, Bug::KeptFront);
+        assert!(violated > 0, "{change:?}: of {schedules}");
     }
 }
