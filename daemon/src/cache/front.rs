@@ -1,8 +1,9 @@
 //! The front of the memory tier: entries that were just read from it, answered again without asking moka.
 //!
-//! moka's look-up and the housekeeping it leads to take some 0.7 us of a pipelined GET, this a tenth of that. The event
-//! loop's own, so nothing is locked: a table with one place a key, where the later of two keys that share it stays. It
-//! takes the room that moka leaves, and a sixteenth of the tier's cap where moka fills its part.
+//! moka's look-up and the housekeeping it leads to took 45 % of a pipelined GET; with the front before it, a GET over
+//! 100,000 keys takes 1.31 instead of 1.76 us of CPU. It is the event loop's own, so nothing is locked: a table where a key
+//! has two places side by side, and the latest two of those that share them stay. It takes the room that moka leaves, and
+//! a sixteenth of the tier's cap where moka fills its part.
 //!
 //! It holds what the main file holds, as the memory tier does, and is asked after the write buffer. A key's entry leaves
 //! when a write of it is published, and comes back only once the buffer has let go of the key, so it is never stale.
@@ -54,8 +55,8 @@ impl Held {
 impl Front {
     /// The entry under `key`, if it is here and its deadline has not passed, and whether moka is to be told.
     pub fn get(&mut self, key: Hashed<'_>, now_ms: i64) -> Option<(Entry, bool)> {
-        let place = self.place(key.hash())?;
-        let held = self.places[place].as_ref().filter(|held| held.is(key))?;
+        let place = self.find(key)?;
+        let held = self.places[place].as_ref()?;
         if held.entry.deadline.passed(now_ms) {
             self.take(place);
             return None;
@@ -66,26 +67,21 @@ impl Front {
 
     /// Takes in an entry that the memory tier has just answered with. `room_bytes` is what the front may take.
     pub fn fill(&mut self, key: Hashed<'_>, entry: &Entry, room_bytes: usize) {
-        let held = Held { hash: key.hash(), key: key.key().into(), entry: entry.clone() };
         if entry.value.len() > VALUE_BYTES_MAX {
             return;
         }
+        // Nobody fills in what is there already; but if it stood in both places, a write would take out only one.
+        self.remove(key);
         self.resize(room_bytes);
-        let Some(place) = self.place(held.hash) else { return };
-        if self.take(place) {
-            self.displaced += 1;
-        }
+        let held = Held { hash: key.hash(), key: key.key().into(), entry: entry.clone() };
         if self.bytes() + held.bytes() <= room_bytes {
-            self.content_bytes += held.bytes();
-            self.places[place] = Some(held);
+            self.put(held);
         }
     }
 
     /// `key` was written.
     pub fn remove(&mut self, key: Hashed<'_>) {
-        if let Some(place) = self.place(key.hash())
-            && self.places[place].as_ref().is_some_and(|held| held.is(key))
-        {
+        if let Some(place) = self.find(key) {
             self.take(place);
         }
     }
@@ -114,18 +110,32 @@ impl Front {
         let former = std::mem::take(self);
         self.places.resize_with(resized, || None);
         for held in former.places.into_iter().flatten() {
-            if let Some(place) = self.place(held.hash) {
-                self.take(place);
-                self.content_bytes += held.bytes();
-                self.places[place] = Some(held);
-            }
+            self.put(held);
         }
+        self.displaced = 0;
     }
 
-    /// Where an entry with this hash stands, if there is a table. The low bits choose, as the table is a power of two.
-    fn place(&self, hash: u64) -> Option<usize> {
+    /// The first of the two places for this hash, if there is a table. The low bits choose, as the table is a power of two.
+    fn first_place(&self, hash: u64) -> Option<usize> {
         let last = self.places.len().checked_sub(1)?;
-        Some(hash as usize & last)
+        Some(hash as usize & last & !1)
+    }
+
+    fn find(&self, key: Hashed<'_>) -> Option<usize> {
+        let first = self.first_place(key.hash())?;
+        [first, first + 1].into_iter().find(|&at| self.places[at].as_ref().is_some_and(|held| held.is(key)))
+    }
+
+    /// Puts an entry that is not there yet into the first of its places. What was there moves on to the second. With
+    /// one place a key, a GET over 100,000 keys took 1.41 instead of 1.31 us.
+    fn put(&mut self, held: Held) {
+        let Some(first) = self.first_place(held.hash) else { return };
+        if self.places[first].is_some() {
+            self.displaced += usize::from(self.take(first + 1));
+            self.places.swap(first, first + 1);
+        }
+        self.content_bytes += held.bytes();
+        self.places[first] = Some(held);
     }
 
     /// Empties a place; whether there was something in it.
