@@ -6,7 +6,7 @@
 
 use std::hash::BuildHasher as _;
 use std::sync::LazyLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
@@ -68,6 +68,8 @@ pub struct Generation {
     flushed: bool,
     bytes: usize,
     epoch: u64,
+    /// Slots that are in the main file already, while the generation is being merged.
+    merged: AtomicUsize,
 }
 
 /// What a flush threw away; only good for being dropped.
@@ -80,7 +82,15 @@ impl Generation {
     /// An empty generation. Ids grow by one per seal and name the journal file that backs the generation.
     #[must_use]
     pub fn new(id: u64) -> Self {
-        Self { id, slots: Vec::new(), positions: HashTable::new(), flushed: false, bytes: 0, epoch: 0 }
+        Self {
+            id,
+            slots: Vec::new(),
+            positions: HashTable::new(),
+            flushed: false,
+            bytes: 0,
+            epoch: 0,
+            merged: AtomicUsize::new(0),
+        }
     }
 
     /// The generation's number.
@@ -104,6 +114,21 @@ impl Generation {
     #[must_use]
     pub fn epoch(&self) -> u64 {
         self.epoch
+    }
+
+    /// Notes how many slots have been merged so far.
+    pub fn set_merged(&self, slots: usize) {
+        self.merged.store(slots, Ordering::Relaxed);
+    }
+
+    /// The part of its slots that has been merged, from 0 to 1.
+    #[must_use]
+    pub fn merged_part(&self) -> f64 {
+        if self.slots.is_empty() {
+            0.0
+        } else {
+            self.merged.load(Ordering::Relaxed) as f64 / self.slots.len() as f64
+        }
     }
 
     /// Number of slots, deletions included.

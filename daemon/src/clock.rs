@@ -33,6 +33,30 @@ impl Clock {
     }
 }
 
+/// A moment as `20261125T091500Z`, for names of files.
+#[must_use]
+pub fn utc_stamp(unix_ms: i64) -> String {
+    let seconds = unix_ms.div_euclid(1_000);
+    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    let (year, month, day) = civil_from_days(days);
+    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+    format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
+}
+
+/// Year, month and day of a day counted from 1970-01-01, in the Gregorian calendar. Howard Hinnant's algorithm
+/// (chrono-Compatible Low-Level Date Algorithms, `civil_from_days`): years begin in March, so that the leap day is last.
+fn civil_from_days(days: i64) -> (i64, i64, i64) {
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+}
+
 /// A running measurement, for durations that go into the statistics.
 #[derive(Clone, Copy, Debug)]
 pub struct Stopwatch(Instant);
@@ -54,5 +78,18 @@ impl Stopwatch {
     #[must_use]
     pub fn ms(&self) -> u64 {
         self.0.elapsed().as_millis() as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stamps_are_dates() {
+        assert_eq!(utc_stamp(0), "19700101T000000Z");
+        assert_eq!(utc_stamp(951_827_696_000), "20000229T123456Z");
+        assert_eq!(utc_stamp(1_795_592_100_999), "20261125T073500Z");
+        assert_eq!(utc_stamp(4_107_542_399_000), "21000228T235959Z");
     }
 }

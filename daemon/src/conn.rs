@@ -19,7 +19,7 @@ use tokio::net::UnixStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::buffers::{Buffers, Share};
-use crate::cache::{Stop, Turn, View};
+use crate::cache::{Stop, Taking, Turn, View};
 use crate::cmd::{self, Client, Host, Protocol, Run, Spec};
 use crate::entry::Key;
 use crate::error::CommandError;
@@ -154,7 +154,7 @@ impl Connection {
                     self.send_some().await?;
                     // Who has waited in vain once does not wait again for every request behind.
                     if refused.is_none() {
-                        refused = host.cache.room().await.err();
+                        refused = host.cache.room(self.taking(next)).await.err();
                     }
                     if let Some(error) = &refused {
                         host.cache.count(Stat::WriteErrors, 1);
@@ -181,7 +181,7 @@ impl Connection {
         let Self { host, client, input, output, requests, missing, unsettled, turn, .. } = self;
         let key_bytes_max = host.settings().max_key_bytes;
         let output_max = output.all().output_limit(host.settings().output_limit_bytes);
-        let has_room = host.cache.has_room();
+        let room = (host.cache.has_room(Taking::Entries), host.cache.has_room(Taking::Deletions));
         let answers = output.ready();
         let pause = host.cache.run(missing, |view| {
             while *next < requests.len() {
@@ -193,7 +193,11 @@ impl Connection {
                     Err(error) => Err(Stop::Error(error)),
                     Ok((index, spec)) => {
                         let Run::Step(run) = spec.run else { return Pause::Other(index, spec) };
-                        if spec.class == cmd::Class::Write && !has_room {
+                        if match spec.class.taking() {
+                            Some(Taking::Entries) => !room.0,
+                            Some(Taking::Deletions) => !room.1,
+                            None => false,
+                        } {
                             return Pause::NoRoom;
                         }
                         if view.turn_is_full() {
@@ -236,6 +240,12 @@ impl Connection {
             *turn = now;
         }
         pause
+    }
+
+    /// What the request at `at`, for which there is no room, would do.
+    fn taking(&self, at: usize) -> Taking {
+        let request = self.requests.get(at, self.input.bytes());
+        cmd::find(request.name()).and_then(|(_, spec)| spec.class.taking()).unwrap_or(Taking::Entries)
     }
 
     /// Runs a request that concerns the connection, or takes a while.

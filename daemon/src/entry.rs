@@ -35,6 +35,21 @@ impl From<&[u8]> for Key {
     }
 }
 
+impl Default for Key {
+    fn default() -> Self {
+        Self::from([])
+    }
+}
+
+impl From<Key> for Bytes {
+    fn from(key: Key) -> Self {
+        match key.0 {
+            Place::Inline { len, bytes } => Self::copy_from_slice(&bytes[..usize::from(len)]),
+            Place::Heap(key) => key.into(),
+        }
+    }
+}
+
 impl From<Vec<u8>> for Key {
     fn from(key: Vec<u8>) -> Self {
         Self::from(&key[..])

@@ -134,6 +134,17 @@ pub enum CommandError {
         /// The limit.
         limit: usize,
     },
+    /// KEYS with an answer over the limit.
+    #[error(
+        "ERR the answer would have more than {limit} bytes (max_value and 32 MiB): use SCAN, which answers in pages"
+    )]
+    TooManyKeys {
+        /// The limit.
+        limit: usize,
+    },
+    /// SCAN with a cursor that is not a number.
+    #[error("ERR invalid cursor")]
+    InvalidCursor,
     /// An argument of one of larder's own commands that it does not know.
     #[error("ERR syntax error, expected {expected}, got '{got}'")]
     Expected {

@@ -148,6 +148,24 @@ impl Pattern {
         &self.prefix
     }
 
+    /// The least bytes that are greater than every key that can match; `None` where there are none such.
+    #[must_use]
+    pub fn upper_bound(&self) -> Option<Vec<u8>> {
+        let mut bound = self.prefix.clone();
+        if self.is_literal() {
+            bound.push(0);
+            return Some(bound);
+        }
+        // What begins with the prefix ends where the last byte that can grow has grown.
+        while let Some(last) = bound.pop() {
+            if last < u8::MAX {
+                bound.push(last + 1);
+                return Some(bound);
+            }
+        }
+        None
+    }
+
     /// Whether only one key can match: [`Pattern::literal_prefix`].
     #[must_use]
     pub fn is_literal(&self) -> bool {

@@ -37,6 +37,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Threads that may block: one for every reader connection, and some for freeing memory and stopping.
 const EXTRA_BLOCKING_THREADS: usize = 2;
 
+/// How often a process repairs its database before it gives up: damage that comes back is the disk's.
+const REPAIRS_MAX: u32 = 3;
+
 /// What the daemon is started with.
 pub struct Start {
     /// The settings in force.
@@ -73,7 +76,18 @@ pub enum ServeError {
 ///
 /// # Errors
 /// Where it cannot start, or cannot go on.
-pub fn run(start: Start) -> Result<(), ServeError> {
+pub fn run(mut start: Start) -> Result<(), ServeError> {
+    for _ in 0..REPAIRS_MAX {
+        match run_once(&mut start) {
+            // Connections are cut off, but new ones wait in the listening socket meanwhile.
+            Err(ServeError::Store(error)) if error.is_damage() => tracing::error!("{error}"),
+            ended => return ended,
+        }
+    }
+    run_once(&mut start)
+}
+
+fn run_once(start: &mut Start) -> Result<(), ServeError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
@@ -83,22 +97,22 @@ pub fn run(start: Start) -> Result<(), ServeError> {
     runtime.block_on(serve(start))
 }
 
-async fn serve(start: Start) -> Result<(), ServeError> {
-    let Start { settings, listener, connections_max, mut signals, ready, reread, log } = start;
-    let settings = Rc::new(settings);
+async fn serve(start: &mut Start) -> Result<(), ServeError> {
+    let Start { settings, listener, connections_max, signals, ready, reread, log } = start;
+    let settings = Rc::new(settings.clone());
     let (cache, background) = Cache::open(&settings, Clock::start(), REGISTRY.len())?;
-    let listener = UnixListener::from_std(listener).map_err(ServeError::Runtime)?;
+    let listener = listener.try_clone().and_then(UnixListener::from_std).map_err(ServeError::Runtime)?;
     let fatal = cache.fatal().clone();
     let host = Rc::new(Host::new(cache, Rc::clone(&settings), boot_id()));
     let mut background = background.spawn();
-    let mut clients = Clients::new(Rc::clone(&host), connections_max);
+    let mut clients = Clients::new(Rc::clone(&host), *connections_max);
     ready(&settings);
     let ended = loop {
         tokio::select! {
             accepted = listener.accept() => clients.accepted(accepted.map(|(stream, _)| stream)).await,
             Some(signal) = signals.recv() => match signal {
                 Signal::Stop => break Ok(()),
-                Signal::Reload => reload(&host, reread(), &log),
+                Signal::Reload => reload(&host, reread(), log),
                 Signal::Report => report(&host).await,
             },
             () = fatal.cancelled() => {
@@ -115,7 +129,7 @@ async fn serve(start: Start) -> Result<(), ServeError> {
         clients.drain().await;
         host.cache.stop().await;
     }
-    match host.cache.take_fatal_error() {
+    match host.cache.abandon().await {
         Some(error) => Err(error.into()),
         None => ended,
     }

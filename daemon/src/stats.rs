@@ -2,6 +2,7 @@
 //!
 //! Plain integers: only the loop counts. What happens on other threads is reported to the loop and counted there.
 
+use hdrhistogram::Histogram;
 use larder_protocol::Stat;
 
 /// Counters and gauges by [`Stat`], and calls by command.
@@ -61,5 +62,30 @@ impl Counters {
     #[must_use]
     pub fn calls(&self) -> &[u64] {
         &self.calls
+    }
+}
+
+/// How long something took, each time, in microseconds: percentiles within one percent, in constant memory.
+#[derive(Debug)]
+pub struct Durations(Histogram<u32>);
+
+impl Default for Durations {
+    fn default() -> Self {
+        /// Longer ones count as this long.
+        const MINUTE_US: u64 = 60_000_000;
+        Self(Histogram::new_with_bounds(1, MINUTE_US, 2).expect("these bounds are sound"))
+    }
+}
+
+impl Durations {
+    /// Adds one.
+    pub fn record(&mut self, us: u64) {
+        self.0.saturating_record(us);
+    }
+
+    /// The duration that so many percent did not exceed, 0 where there were none.
+    #[must_use]
+    pub fn at(&self, percent: f64) -> u64 {
+        self.0.value_at_percentile(percent)
     }
 }

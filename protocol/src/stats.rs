@@ -125,7 +125,8 @@ stats! {
         Deletes "deletes": Counter, "1", "entries deleted by command";
         Increments "increments": Counter, "1", "values incremented or decremented";
         Expirations "expirations": Counter, "1", "entries removed because their deadline had passed";
-        Evictions "evictions": Counter, "1", "entries removed to stay within the size limit";
+        Evictions "evictions": Counter, "1", "entries removed to stay below disk_cap that could still be read";
+        EvictedBytes "evicted_bytes": Counter, "bytes", "bytes of these, as stored";
         WriteErrors "write_errors": Counter, "1", "writes answered with an error because storing failed";
     }
     /// The sweep that removes what has expired.
@@ -143,6 +144,9 @@ stats! {
         EntriesActive "entries_active": Gauge, "1", "entries that can be read: entries less entries_expired";
         EntriesExpired "entries_expired": Gauge, "1", "entries past their deadline and not yet removed";
         EntriesTtl "entries_ttl": Gauge, "1", "entries with a deadline";
+        RawBytes "raw_bytes": Gauge, "bytes", "bytes of keys and values in the database, as they were sent";
+        StoredBytes "stored_bytes": Gauge, "bytes", "bytes of keys and values in the database, as they are stored";
+        DamagedRows "damaged_rows": Counter, "1", "entries found with a wrong checksum, and not served";
     }
     /// The memory tier and the write buffer.
     Memory "memory" {
@@ -155,18 +159,23 @@ stats! {
     }
     /// Files, commits and merges.
     Disk "disk" {
-        DiskBytes "disk_bytes": Gauge, "bytes", "size of the database file";
+        DiskBytes "disk_bytes": Gauge, "bytes", "size of the database, its log, the journals and the reserve";
+        DiskCapBytes "disk_cap_bytes": Gauge, "bytes", "bytes these may take together, as configured; 0 for no limit";
+        DiskFull "disk_full": Gauge, "1", "1 while the disk is full and only deletions are taken";
         WalBytes "wal_bytes": Gauge, "bytes", "size of SQLite's write-ahead log";
-        JournalBytes "journal_bytes": Gauge, "bytes", "size of larder's journal";
+        JournalBytes "journal_bytes": Gauge, "bytes", "size of all journals";
         Commits "commits": Counter, "1", "group commits";
         CommitOps "commit_ops": Counter, "1", "writes committed";
         CommitUsTotal "commit_us_total": Counter, "us", "duration of all group commits together";
+        CommitUsP50 "commit_us_p50": Gauge, "us", "duration that half of the group commits did not exceed";
+        CommitUsP99 "commit_us_p99": Gauge, "us", "duration that 99 in 100 group commits did not exceed";
         CommitUsMax "commit_us_max": Gauge, "us", "duration of the longest group commit";
         Merges "merges": Counter, "1", "merges of buffered writes into SQLite";
         MergeRows "merge_rows": Counter, "1", "rows written by all merges";
         MergeMsTotal "merge_ms_total": Counter, "ms", "duration of all merges together";
         MergeLastMs "merge_last_ms": Gauge, "ms", "duration of the last merge";
         Checkpoints "checkpoints": Counter, "1", "checkpoints of the write-ahead log";
+        VacuumedPages "vacuumed_pages": Counter, "1", "free pages given back to the file system";
         Syncs "syncs": Counter, "1", "times data was forced to disk";
     }
     /// Connections, commands and bytes.

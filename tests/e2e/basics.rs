@@ -49,7 +49,7 @@ fn every_promised_command_has_a_transcript() {
     let there: BTreeSet<_> = Transcript::all().iter().map(Transcript::command).collect();
     // HELP, QUIT and STATS have tests of their own below: a transcript cannot say what they answer.
     let promised = "GET SET DEL DELPAT INCR DECR INCRBY DECRBY TTL PTTL EXPIRE PERSIST EXISTS MGET MSET DBSIZE \
-                    FLUSHALL FLUSHDB CLEANUP PING ECHO SELECT";
+                    FLUSHALL FLUSHDB CLEANUP PING ECHO SELECT KEYS SCAN";
     for command in promised.split_whitespace() {
         assert!(there.contains(command), "transcripts/{}.txt is missing", command.to_lowercase());
     }

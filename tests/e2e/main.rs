@@ -7,6 +7,7 @@
 //! | [`basics`] | what each command answers, in both dialects. A new command: one file in `transcripts/` |
 //! | [`restart`] | what survives SIGTERM and SIGKILL |
 //! | [`tiers`] | memory tier on, off and tiny: same answers, never an older value |
+//! | [`walks`] | KEYS, SCAN and DELPAT over all tiers, under load, and over many keys |
 //! | [`expiry`] | deadlines, clean-up, and what STATS says about them |
 //! | [`full_disk`] | no room on the disk, and room again |
 //! | [`abuse`] | bad input, bad clients, too many of them |
@@ -16,6 +17,7 @@
 //! | [`clients`] | nc, socat, redis-cli, redis-benchmark, redis-py |
 //! | [`readme`] | the tour of README.md, run as it stands there |
 //! | [`packages`] | real data: `tests/packages.py` on a sample of the machine's package list |
+//! | [`benchmarks`] | the scripts of `tests/bench/` run to their end |
 //! | [`architecture`] | house rules: who may name what, and how long a file may get |
 //! | [`systemd`] | the unit file, as systemd itself judges it |
 //! | [`util`] | the harness: daemon, client, optional tools, waiting |
@@ -30,6 +32,7 @@
 mod abuse;
 mod architecture;
 mod basics;
+mod benchmarks;
 mod clients;
 mod delivery;
 mod expiry;
@@ -42,3 +45,4 @@ mod running;
 mod systemd;
 mod tiers;
 mod util;
+mod walks;

@@ -13,7 +13,8 @@ use tokio::time::MissedTickBehavior;
 use super::{Cache, Inner, Spare};
 use crate::config::Durability;
 use crate::entry::Key;
-use crate::store::{Event, Merged, Readers, StoreError, Synced};
+use crate::error::CommandError;
+use crate::store::{Event, Fetched, Merged, Readers, StoreError, Synced};
 
 /// Keys one blocking thread reads before another could have helped: some hundred microseconds of work.
 const LOAD_CHUNK: usize = 64;
@@ -117,7 +118,13 @@ impl Cache {
         let now_ms = self.now_ms();
         let mut inner = self.0.inner.borrow_mut();
         match rows {
-            Ok(rows) => {
+            Ok(Fetched { rows, damaged }) => {
+                if damaged > 0 {
+                    tracing::error!(
+                        "{damaged} entries in the database have a wrong checksum and count as absent"
+                    );
+                    inner.counters.add(Stat::DamagedRows, damaged as u64);
+                }
                 let mut rows = rows.into_iter();
                 for key in &keys {
                     match rows.next() {
@@ -127,13 +134,24 @@ impl Cache {
                 }
             }
             Err(error) => {
-                tracing::error!("{error}");
                 let error = Rc::new(error);
                 for key in &keys {
                     inner.tiers.arrived(key, Err(Rc::clone(&error)), now_ms);
                 }
+                drop(inner);
+                let _ = self.unreadable(&error);
             }
         }
+    }
+
+    /// A read failed: what to answer. A disk may recover; a damaged file is repaired by starting over.
+    pub(super) fn unreadable(&self, error: &StoreError) -> CommandError {
+        if error.is_damage() {
+            self.fail(StoreError::Damaged(error.to_string()));
+        } else {
+            tracing::error!("{error}");
+        }
+        CommandError::Unreadable(error.to_string())
     }
 
     async fn hear_keeper(self, mut events: mpsc::Receiver<Event>) {
@@ -154,6 +172,14 @@ impl Cache {
                     // Asked for again in the merge interval.
                     inner.spare = Spare::Missing;
                     self.stuck(&mut inner.no_spare, &error);
+                }
+                Event::Evicted(evicted) => inner.evicted(&evicted),
+                Event::Full(error) => inner.keep_for_deletions(&error),
+                Event::RoomAgain => {
+                    if inner.full.take().is_some() {
+                        tracing::info!("there is room on the disk again");
+                    }
+                    self.0.changed.notify_waiters();
                 }
                 Event::Fatal(error) => self.fail(error),
             }
@@ -183,7 +209,6 @@ impl Cache {
         counters.add(Stat::MergeRows, merged.rows as u64);
         counters.add(Stat::MergeMsTotal, merged.ms);
         counters.set(Stat::MergeLastMs, merged.ms);
-        counters.add(Stat::Checkpoints, merged.checkpoints);
         counters.add(Stat::Expirations, merged.expired as u64);
         self.0.changed.notify_waiters();
         self.seal_if_large(inner);
@@ -209,8 +234,27 @@ impl Cache {
             ticks.tick().await;
             let mut inner = self.0.inner.borrow_mut();
             inner.ask_for_spare();
+            inner.report_full();
             self.seal_if(&mut inner, |_, _, _| true);
         }
+    }
+
+    /// Ends the store's threads as they are, after something failed for good: the journals keep what is not merged. Returns
+    /// why.
+    pub async fn abandon(&self) -> Option<StoreError> {
+        let error = self.0.fatal_error.borrow_mut().take();
+        let store = {
+            let mut inner = self.0.inner.borrow_mut();
+            inner.stopping = true;
+            inner.store.take()
+        };
+        if let Some(store) = store {
+            if error.as_ref().is_some_and(StoreError::is_damage) {
+                store.report_damage();
+            }
+            blocking(move || store.abandon()).await;
+        }
+        error
     }
 
     /// Commits, merges what can be merged, and ends the store's threads. The cache cannot be used afterwards.

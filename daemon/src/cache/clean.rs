@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{Cache, Inner};
 use crate::error::CommandError;
-use crate::store::{StoreError, Swept};
+use crate::store::{Evicted, StoreError, Swept};
 
 /// How often [`Cache::settle`] looks again by itself; it is told of every change, so this only bounds an oversight.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -126,6 +126,13 @@ impl Cache {
 }
 
 impl Inner {
+    pub(super) fn evicted(&mut self, evicted: &Evicted) {
+        self.accounting = evicted.accounting;
+        self.counters.add(Stat::Evictions, evicted.rows as u64);
+        self.counters.add(Stat::EvictedBytes, evicted.bytes as u64);
+        self.counters.add(Stat::Expirations, evicted.expired as u64);
+    }
+
     /// Has expired rows removed, now or right after the sweep under way.
     fn sweep(&mut self, asked: Option<Asked>) -> Result<(), StoreError> {
         let Cleaning { sweeping, waiting, .. } = &mut self.cleaning;

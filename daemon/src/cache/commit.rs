@@ -36,6 +36,7 @@ impl Cache {
                 inner.counters.add(Stat::CommitOps, writes);
                 inner.counters.add(Stat::CommitUsTotal, us);
                 inner.counters.raise(Stat::CommitUsMax, us);
+                inner.commit_us.record(us);
                 turn.end(Ok(()));
                 self.seal_if_large(inner);
             }
@@ -44,8 +45,12 @@ impl Cache {
                 inner.counters.add(Stat::WriteErrors, writes);
                 match error {
                     CommitError::Refused(error) => {
-                        tracing::error!("{error}: {writes} writes were refused");
                         turn.end(Err(CommandError::Full(error.to_string())));
+                        if error.is_full() {
+                            inner.disk_full(&error);
+                        } else {
+                            tracing::error!("{error}: {writes} writes were refused");
+                        }
                     }
                     CommitError::Unknown(error) => {
                         turn.end(Err(CommandError::OutcomeUnknown(error.to_string())));
@@ -59,7 +64,7 @@ impl Cache {
     /// Seals the active generation if it has grown enough to be worth a merge.
     pub(super) fn seal_if_large(&self, inner: &mut Inner) {
         self.seal_if(inner, |config, active_bytes, journal_bytes| {
-            active_bytes >= config.merge_bytes || journal_bytes >= config.journal_limit_bytes
+            active_bytes >= config.merge_bytes || journal_bytes >= config.journal_bytes
         });
     }
 
@@ -111,10 +116,5 @@ impl Inner {
                 Err(error) => tracing::warn!("no next journal yet: {error}"),
             }
         }
-    }
-
-    /// Why merging is held up, if so.
-    pub(super) fn stuck(&self) -> Option<&str> {
-        self.no_merge.as_deref().or(self.no_spare.as_deref())
     }
 }

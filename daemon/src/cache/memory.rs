@@ -12,6 +12,7 @@ use moka::sync::Cache;
 
 use crate::buffer::Generation;
 use crate::entry::{Entry, Key, State};
+use crate::store::Copies;
 
 /// What an entry costs beside its key and value, measured as resident growth over a million entries of 64 bytes: moka's
 /// nodes, queues and frequency sketch, and our two heap blocks.
@@ -85,21 +86,6 @@ impl Memory {
         }
     }
 
-    /// Brings the copies of a generation's keys up to date: called by the keeper after the merge, while the write buffer
-    /// still answers for these keys. Keys that were read meanwhile are taken in, others only refreshed.
-    pub fn refresh(&self, generation: &Generation) {
-        let Some(cache) = &self.cache else { return };
-        for (key, slot) in generation.slots(0) {
-            match &slot.state {
-                State::Live(entry) if slot.was_read() || cache.contains_key(&key[..]) => {
-                    self.insert(key, entry, generation.epoch());
-                }
-                State::Live(_) => {}
-                State::Deleted => cache.invalidate(&key[..]),
-            }
-        }
-    }
-
     /// Forgets everything. Copies that the keeper is still refreshing from before are forgotten with the rest.
     pub fn flush(&self) {
         self.epoch.fetch_add(1, Ordering::Relaxed);
@@ -141,6 +127,27 @@ impl Memory {
         if let Some(cache) = &self.cache {
             cache.insert(key.clone(), Copy { entry: entry.clone(), epoch });
         }
+    }
+}
+
+impl Copies for Memory {
+    /// Called after the merge, while the write buffer still answers for these keys. Keys that were read meanwhile are
+    /// taken in, others only refreshed.
+    fn refresh(&self, generation: &Generation) {
+        let Some(cache) = &self.cache else { return };
+        for (key, slot) in generation.slots(0) {
+            match &slot.state {
+                State::Live(entry) if slot.was_read() || cache.contains_key(&key[..]) => {
+                    self.insert(key, entry, generation.epoch());
+                }
+                State::Live(_) => {}
+                State::Deleted => cache.invalidate(&key[..]),
+            }
+        }
+    }
+
+    fn has(&self, key: &[u8]) -> bool {
+        self.cache.as_ref().is_some_and(|cache| cache.contains_key(key))
     }
 }
 

@@ -14,9 +14,14 @@
 mod background;
 mod clean;
 mod commit;
+mod count;
+mod cursors;
 mod front;
+mod gauges;
 mod loads;
 mod memory;
+mod order;
+mod room;
 #[cfg(test)]
 mod schedules;
 #[cfg(test)]
@@ -35,24 +40,23 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 pub use background::Background;
+pub use count::Count;
 pub use memory::Memory;
+pub use room::Taking;
 pub use turn::Turn;
 pub use view::{Rules, Stop, View};
-pub use walk::Count;
+pub use walk::Page;
 
 use crate::clock::Clock;
 use crate::config::{Durability, Settings};
 use crate::entry::Key;
-use crate::error::CommandError;
-use crate::stats::Counters;
+use crate::stats::{Counters, Durations};
 use crate::store::batch::BatchEncoder;
-use crate::store::{self, Accounting, Journal, Store, StoreError, Sync};
+use crate::store::{self, Accounting, Compression, Journal, Store, StoreError, Sync};
 use clean::Cleaning;
 use loads::Ticket;
 use tiers::{Tiers, Wanted};
-
-/// How long a write waits for room in the write buffer before it is answered with an error.
-const ROOM_WAIT: Duration = Duration::from_secs(5);
+use walk::Walks;
 
 /// A handle to the cache; clones share it. Of the event loop's thread only.
 #[derive(Clone, Debug)]
@@ -83,7 +87,9 @@ struct Config {
     durability: Durability,
     buffer_cap_bytes: u64,
     merge_bytes: u64,
-    journal_limit_bytes: u64,
+    journal_bytes: u64,
+    journal_cap_bytes: u64,
+    disk_cap_bytes: u64,
     merge_interval: Duration,
     flush_interval: Duration,
 }
@@ -121,6 +127,7 @@ enum Spare {
 struct Inner {
     tiers: Tiers,
     counters: Counters,
+    commit_us: Durations,
     store: Option<Store>,
     journal: Journal,
     spare: Spare,
@@ -128,10 +135,15 @@ struct Inner {
     turn: Rc<Turn>,
     accounting: Accounting,
     cleaning: Cleaning,
+    walks: Walks,
     /// Why the keeper cannot merge at present, if so.
     no_merge: Option<String>,
     /// Why there is no next journal at present, if so.
     no_spare: Option<String>,
+    /// Why only deletions are taken at present, if so: what room there is on the disk is kept for them.
+    full: Option<String>,
+    /// Whether the keeper has still to be told of that.
+    full_unreported: bool,
     stopping: bool,
 }
 
@@ -155,13 +167,19 @@ impl Cache {
             sync_interval: settings.sync_interval,
             readers: settings.readers as u32,
             sweep_slice_rows: settings.cleanup_slice_rows,
+            disk_cap_bytes: settings.disk_cap(),
+            journal_limit_bytes: settings.journal_limit_bytes,
+            compression: Compression {
+                from_bytes: settings.compress_from(),
+                level: settings.compression_level as i32,
+            },
         };
-        let refreshed = memory.clone();
-        let opened = Store::open(options, clock, Box::new(move |generation| refreshed.refresh(generation)))?;
+        let opened = Store::open(&options, clock, Box::new(memory.clone()))?;
         let active_id = opened.journal.generation();
         let inner = Inner {
             tiers: Tiers::new(memory, active_id, opened.recovered, opened.accounting.rows),
             counters: Counters::new(commands),
+            commit_us: Durations::default(),
             store: Some(opened.store),
             journal: opened.journal,
             spare: Spare::Asked,
@@ -169,15 +187,20 @@ impl Cache {
             turn: Rc::default(),
             accounting: opened.accounting,
             cleaning: Cleaning::default(),
+            walks: Walks::default(),
             no_merge: None,
             no_spare: None,
+            full: None,
+            full_unreported: false,
             stopping: false,
         };
         let config = Config {
             durability: settings.durability,
             buffer_cap_bytes: settings.buffer_cap_bytes,
             merge_bytes: settings.merge_bytes,
-            journal_limit_bytes: settings.journal_limit_bytes,
+            journal_bytes: opened.budget.journal_bytes,
+            journal_cap_bytes: opened.budget.journal_cap_bytes,
+            disk_cap_bytes: settings.disk_cap_bytes,
             merge_interval: settings.merge_interval,
             flush_interval: settings.flush_interval,
         };
@@ -246,35 +269,6 @@ impl Cache {
         self.commit();
     }
 
-    /// Whether the write buffer can take another write.
-    #[must_use]
-    pub fn has_room(&self) -> bool {
-        (self.0.inner.borrow().tiers.buffer_figures().1 as u64) < self.0.config.buffer_cap_bytes
-    }
-
-    /// Waits until the write buffer can take another write.
-    ///
-    /// # Errors
-    /// At once where the disk is full, after some seconds where it is only slow.
-    pub async fn room(&self) -> Result<(), CommandError> {
-        let wait = async {
-            loop {
-                let freed = self.0.changed.notified();
-                if self.has_room() {
-                    return Ok(());
-                }
-                if let Some(reason) = self.0.inner.borrow().stuck() {
-                    return Err(CommandError::Full(reason.to_owned()));
-                }
-                freed.await;
-            }
-        };
-        tokio::time::timeout(ROOM_WAIT, wait).await.unwrap_or(Err(CommandError::Busy {
-            limit_bytes: self.0.config.buffer_cap_bytes,
-            waited_s: ROOM_WAIT.as_secs(),
-        }))
-    }
-
     /// Goes by the new values of those settings that may change while the daemon runs.
     pub fn apply(&self, settings: &Settings) {
         self.0.live.set(Live::of(settings));
@@ -319,42 +313,10 @@ impl Cache {
         &self.0.fatal
     }
 
-    /// Why the daemon cannot go on.
-    #[must_use]
-    pub fn take_fatal_error(&self) -> Option<StoreError> {
-        self.0.fatal_error.borrow_mut().take()
-    }
-
     /// Durability, as configured.
     #[must_use]
     pub fn durability(&self) -> Durability {
         self.0.config.durability
-    }
-
-    /// Sets the gauges that are read off the tiers and files, so that the counters are complete.
-    pub async fn refresh_gauges(&self) {
-        // moka's own count lags behind until its housekeeping has run, which after a flush takes a while.
-        let memory = self.0.inner.borrow().tiers.memory().clone();
-        background::blocking(move || memory.tidy()).await;
-        let mut inner = self.0.inner.borrow_mut();
-        let inner = &mut *inner;
-        let (slots, bytes) = inner.tiers.buffer_figures();
-        let (memory_entries, memory_bytes, memory_cap_bytes, memory_evictions) = inner.tiers.memory_figures();
-        let (main_bytes, wal_bytes) = inner.store.as_ref().map_or((0, 0), Store::main_file_bytes);
-        let journal_bytes = inner.journal.bytes();
-        for (stat, value) in [
-            (Stat::BufferEntries, slots as u64),
-            (Stat::BufferBytes, bytes as u64),
-            (Stat::MemoryEntries, memory_entries),
-            (Stat::MemoryBytes, memory_bytes),
-            (Stat::MemoryCapBytes, memory_cap_bytes),
-            (Stat::MemoryEvictions, memory_evictions),
-            (Stat::DiskBytes, main_bytes + wal_bytes + journal_bytes),
-            (Stat::WalBytes, wal_bytes),
-            (Stat::JournalBytes, journal_bytes),
-        ] {
-            inner.counters.set(stat, value);
-        }
     }
 }
 

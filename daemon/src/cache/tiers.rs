@@ -314,6 +314,12 @@ impl Tiers {
         &self.active
     }
 
+    /// How far the merge under way is, from 0 to 1, if there is one.
+    #[must_use]
+    pub fn merge_progress(&self) -> Option<f64> {
+        self.sealed.as_ref().map(|sealed| sealed.merged_part())
+    }
+
     /// Whether a generation is being merged.
     #[must_use]
     pub fn merging(&self) -> bool {

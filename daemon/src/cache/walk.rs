@@ -1,41 +1,98 @@
-//! Work over many keys, in steps that let everyone else run in between: deletion by pattern, and counting.
+//! Walks over all keys that match a pattern, in steps that let everyone else run in between: DELPAT, KEYS and SCAN.
 //!
-//! A walk visits the write buffer first, by slot position, then the main file, in key order. Writes move from the buffer
-//! to the main file and never back, so a key that is there throughout is met at least once; a tombstone or a newer write
-//! in the buffer tells the second part what the first has seen to.
+//! A walk goes through the write buffer and the main file side by side in key order, so that where it stands is one key
+//! and nothing else. Each step lists a range of keys as it is at one moment: what the buffer holds there, and the rows
+//! that the buffer says nothing about. Hence a key is met at most once, and one that is there throughout is met, whatever
+//! moves meanwhile. (Going through the buffer by position and then through the main file would miss a key whose TTL is
+//! renewed behind the walk while its row expires before it.)
+//!
+//! It goes from the greatest key down because keys that carry a time or a sequence number are written upwards: a walk
+//! that goes up could run after them for ever.
 
 use std::rc::Rc;
 
 use larder_protocol::Stat;
 
 use super::background::blocking;
-use super::{Cache, Inner, Turn};
-use crate::entry::{Deadline, Key, State};
+use super::cursors::Cursors;
+use super::order::Order;
+use super::tiers::Tiers;
+use super::{Cache, Inner, Taking};
+use crate::entry::{Key, State};
 use crate::error::CommandError;
 use crate::glob::Pattern;
-use crate::store::{Census, Readers, ScanStep, Store};
+use crate::store::{Readers, ScanLimits, ScanStep, Store};
 
-/// Buffer slots looked at in one step: well below a millisecond.
+/// Keys found in one step: some hundred microseconds.
+const KEYS_A_STEP: usize = 1_000;
+
+/// Keys deleted in one step, and so in one commit: well below what a reader that has to wait for it notices.
+const DELETIONS_A_STEP: usize = 100;
+
+/// Rows looked at in one step where few match: some milliseconds, beside the event loop.
+const ROWS_A_STEP: usize = 10_000;
+
+/// Keys of the write buffer looked at in one step: about a millisecond, on the event loop.
 const SLOTS_A_STEP: usize = 4_096;
 
-/// Keys deleted in one step, and so in one commit: about a millisecond.
-const DELETIONS_A_STEP: usize = 1_000;
+/// Bytes of buffered keys found in one step, and of keys in one page of SCAN, before it ends early.
+const KEY_BYTES_MAX: usize = 1 << 20;
 
-/// Above this many unmerged writes, [`Cache::count_roughly`] asks the main file about a sample instead of about each.
-const EXACT_SLOTS_MAX: usize = 20_000;
+/// A page of SCAN has this many keys where the client asks for fewer. Clients ask for 10 (it is Redis's default, and what
+/// client libraries send), and a round trip costs more than finding the keys.
+const PAGE_KEYS_MIN: usize = 500;
 
-/// Size of that sample: a few milliseconds of look-ups, and an error of some percent of the unmerged writes.
-const SAMPLE_SLOTS: usize = 4_000;
+/// Bytes that a key costs in an answer beside its own.
+const ANSWER_KEY_BYTES: usize = 16;
 
-/// How many entries there are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Count {
-    /// All, those included whose deadline has passed and which nobody has removed yet.
-    pub entries: u64,
-    /// Those whose deadline has passed.
-    pub expired: u64,
-    /// Those with a deadline, passed or not.
-    pub ttl: u64,
+/// What walks need from one step to the next.
+#[derive(Debug, Default)]
+pub(super) struct Walks {
+    order: Order,
+    cursors: Cursors,
+}
+
+/// Keys that SCAN has found.
+#[derive(Debug, Default)]
+pub struct Page {
+    /// The keys.
+    pub keys: Vec<Key>,
+    /// The cursor to go on with; 0 at the end.
+    pub cursor: u64,
+}
+
+/// A walk, from one step to the next.
+#[derive(Debug)]
+struct Walk<'a> {
+    pattern: &'a Pattern,
+    /// Keys below this one are still to come; `None` before any bound.
+    below: Option<Key>,
+    ended: bool,
+    rows_max: usize,
+}
+
+/// What one step has found.
+#[derive(Debug)]
+struct Step {
+    /// Keys that match and are there, each once.
+    keys: Vec<Key>,
+    looked_at: usize,
+    /// Where to go on: below this key. `None` at the end.
+    next: Option<Key>,
+    /// Whether there was so much in the write buffer that rows were read in vain.
+    cut_short: bool,
+}
+
+impl<'a> Walk<'a> {
+    /// A walk over the keys that match, or what of them is below `below`.
+    fn new(pattern: &'a Pattern, below: Option<Key>) -> Self {
+        let bound = pattern.upper_bound().map(Key::from);
+        let below = match (below, bound) {
+            (Some(below), Some(bound)) => Some(below.min(bound)),
+            (below, bound) => below.or(bound),
+        };
+        Self { pattern, below, ended: false, rows_max: ROWS_A_STEP }
+    }
 }
 
 impl Cache {
@@ -45,232 +102,195 @@ impl Cache {
     /// # Errors
     /// Where a deletion could not be committed or the main file could not be read; what was deleted before stays so.
     pub async fn delete_matching(&self, pattern: &Pattern) -> Result<u64, CommandError> {
-        self.commit();
-        let generations: Vec<(u64, usize)> = {
-            let inner = self.0.inner.borrow();
-            inner.tiers.generations().map(|generation| (generation.id(), generation.len())).collect()
-        };
+        let mut walk = Walk::new(pattern, None);
         let mut deleted = 0;
-        for (id, len) in generations {
-            for from in (0..len).step_by(SLOTS_A_STEP) {
-                let slots = from..len.min(from + SLOTS_A_STEP);
-                deleted += self.delete_in_buffer(pattern, id, slots).await?;
+        while !walk.ended {
+            if !self.has_room(Taking::Deletions) {
+                self.room(Taking::Deletions).await?;
             }
+            let step = self.step(&mut walk, DELETIONS_A_STEP).await?;
+            // At once, before anybody else runs: now these keys are there, and how many they are is what is answered.
+            deleted += self.delete_all(&step.keys).await?;
         }
-        Ok(deleted + self.delete_in_main(pattern).await?)
-    }
-
-    async fn delete_in_buffer(
-        &self,
-        pattern: &Pattern,
-        generation: u64,
-        slots: std::ops::Range<usize>,
-    ) -> Result<u64, CommandError> {
-        let matching: Vec<Key> = {
-            let inner = self.0.inner.borrow();
-            let now_ms = self.now_ms();
-            inner
-                .tiers
-                .generations()
-                .filter(|there| there.id() == generation)
-                .flat_map(|there| there.slots(slots.start).take(slots.len()))
-                .filter(|(key, slot)| slot.state.live(now_ms).is_some() && pattern.matches(key))
-                .map(|(key, _)| key.clone())
-                .collect()
-        };
-        let mut deleted = 0;
-        for keys in matching.chunks(DELETIONS_A_STEP) {
-            deleted += self
-                .delete_if(keys, |inner, key, now_ms| {
-                    inner.tiers.in_buffer(key).is_some_and(|state| state.live(now_ms).is_some())
-                })
-                .await?;
-        }
-        tokio::task::yield_now().await;
         Ok(deleted)
     }
 
-    async fn delete_in_main(&self, pattern: &Pattern) -> Result<u64, CommandError> {
-        let mut deleted = 0;
-        let mut from = Key::from(pattern.literal_prefix());
+    /// Gives every key that matches to `found`. Those there throughout are among them, those that come or go meanwhile
+    /// may be. Other commands run in between, so whatever `found` makes of them is made bit by bit as well.
+    ///
+    /// # Errors
+    /// Where the answer would be too long, or the main file cannot be read.
+    pub async fn keys_matching(
+        &self,
+        pattern: &Pattern,
+        mut found: impl FnMut(Key),
+    ) -> Result<(), CommandError> {
+        let limit = self.0.live.get().rules.answer_bytes_max;
+        let mut walk = Walk::new(pattern, None);
+        let mut bytes = 0;
+        while !walk.ended {
+            let step = self.step(&mut walk, KEYS_A_STEP).await?;
+            bytes += bytes_of(&step.keys) + step.keys.len() * ANSWER_KEY_BYTES;
+            if bytes > limit {
+                return Err(CommandError::TooManyKeys { limit });
+            }
+            step.keys.into_iter().for_each(&mut found);
+        }
+        Ok(())
+    }
+
+    /// Goes on with the walk that `cursor` stands for, 0 and an unknown one being its beginning. Finds about `count` keys,
+    /// but no fewer than is worth a round trip, and fewer or none where much has to be looked at for them.
+    ///
+    /// # Errors
+    /// Where the main file cannot be read.
+    pub async fn scan(&self, cursor: u64, pattern: &Pattern, count: usize) -> Result<Page, CommandError> {
+        let wanted = count.max(PAGE_KEYS_MIN);
+        let look_at = count.max(ROWS_A_STEP);
+        let below = self.0.inner.borrow_mut().walks.cursors.find(cursor);
+        let mut walk = Walk::new(pattern, below);
+        let mut keys = Vec::new();
+        let (mut looked_at, mut bytes) = (0, 0);
         loop {
-            let (readers, releases) = {
-                let inner = self.0.inner.borrow();
-                if inner.tiers.main_hidden() {
-                    return Ok(deleted);
-                }
-                (inner.readers()?, inner.tiers.releases())
-            };
-            let step = self.scan(readers, pattern.clone(), from.clone()).await?;
-            let (hidden, merged) = {
-                let inner = self.0.inner.borrow();
-                (inner.tiers.main_hidden(), inner.tiers.releases() != releases)
-            };
-            if hidden {
-                // A flush came first.
-                return Ok(deleted);
-            }
-            if merged {
-                // What the buffer held during the scan may be in the main file by now: look again.
-                continue;
-            }
-            // Rows that the buffer shadows were dealt with there, or were written after the walk began.
-            deleted +=
-                self.delete_if(&step.keys, |inner, key, _| inner.tiers.in_buffer(key).is_none()).await?;
-            match step.next {
-                Some(next) => from = next,
-                None => return Ok(deleted),
+            let step = self.step(&mut walk, KEYS_A_STEP.min(wanted - keys.len())).await?;
+            looked_at += step.looked_at;
+            bytes += bytes_of(&step.keys);
+            keys.extend(step.keys);
+            let Some(next) = step.next else { return Ok(Page { keys, cursor: 0 }) };
+            if keys.len() >= wanted || looked_at >= look_at || bytes >= KEY_BYTES_MAX {
+                let cursor = self.0.inner.borrow_mut().walks.cursors.issue(next);
+                return Ok(Page { keys, cursor });
             }
         }
     }
 
-    async fn scan(&self, readers: Readers, pattern: Pattern, from: Key) -> Result<ScanStep, CommandError> {
-        let now_ms = self.now_ms();
-        blocking(move || readers.scan(&pattern, &from, DELETIONS_A_STEP, now_ms))
-            .await
-            .map_err(|error| CommandError::Unreadable(error.to_string()))
+    /// Lists the next keys of a walk, about `keys_max` of them. What it returns is so at the moment it returns.
+    async fn step(&self, walk: &mut Walk<'_>, keys_max: usize) -> Result<Step, CommandError> {
+        loop {
+            // Where there are no rows to wait for, nothing else would let the others run.
+            tokio::task::yield_now().await;
+            self.sort_buffer().await;
+            let (readers, hidden, releases) = {
+                let inner = self.0.inner.borrow();
+                (inner.readers()?, inner.tiers.main_hidden(), inner.tiers.releases())
+            };
+            let limits = ScanLimits { keys: keys_max, rows: walk.rows_max };
+            let rows =
+                if hidden { ScanStep::default() } else { self.scan_main(readers, walk, limits).await? };
+            // Writes that are answered already (durability `memory`), or about to be, count as having come before.
+            self.commit();
+            let mut inner = self.0.inner.borrow_mut();
+            let Inner { tiers, walks, .. } = &mut *inner;
+            if tiers.releases() != releases {
+                // What the buffer has let go of may be in the main file only since that was read: look again. A smaller
+                // step is more likely to fit in between two merges, however fast they follow each other.
+                walk.rows_max = (walk.rows_max / 2).max(1);
+                continue;
+            }
+            // A flush may have come in between.
+            let rows = if tiers.main_hidden() { ScanStep::default() } else { rows };
+            walks.order.sort(tiers, usize::MAX);
+            let step = walks.order.overlay(tiers, walk, rows, keys_max, self.now_ms());
+            walk.rows_max =
+                if step.cut_short { walk.rows_max / 2 } else { walk.rows_max * 2 }.clamp(1, ROWS_A_STEP);
+            walk.below.clone_from(&step.next);
+            walk.ended = step.next.is_none();
+            return Ok(step);
+        }
     }
 
-    /// Deletes those of `keys` for which `there` holds, in one commit, and waits for it. This turn's uncommitted writes
-    /// count as having come first.
-    async fn delete_if(
+    /// Brings the write buffer into key order but for what is quickly done later.
+    async fn sort_buffer(&self) {
+        let (mut runs, mut before) = (1, usize::MAX);
+        loop {
+            let left = {
+                let mut inner = self.0.inner.borrow_mut();
+                let Inner { tiers, walks, .. } = &mut *inner;
+                walks.order.sort(tiers, runs)
+            };
+            if left == 0 {
+                return;
+            }
+            if left >= before {
+                // Others write faster than this: more at a time, or it would never end.
+                runs *= 2;
+            }
+            before = left;
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn scan_main(
         &self,
-        keys: &[Key],
-        there: impl Fn(&Inner, &[u8], i64) -> bool,
-    ) -> Result<u64, CommandError> {
+        readers: Readers,
+        walk: &Walk<'_>,
+        limits: ScanLimits,
+    ) -> Result<ScanStep, CommandError> {
+        let (pattern, below, now_ms) = (walk.pattern.clone(), walk.below.clone(), self.now_ms());
+        blocking(move || readers.scan(&pattern, below.as_deref(), limits, now_ms))
+            .await
+            .map_err(|error| self.unreadable(&error))
+    }
+
+    /// Deletes `keys`, which are all there, in one commit.
+    async fn delete_all(&self, keys: &[Key]) -> Result<u64, CommandError> {
         if keys.is_empty() {
             return Ok(0);
         }
-        if !self.has_room() {
-            self.room().await?;
-        }
-        // Uncommitted writes of others in this turn are published first, so that `there` sees them.
-        self.commit();
-        let now_ms = self.now_ms();
-        let (deleted, turn): (u64, Option<Rc<Turn>>) = {
+        let turn = {
             let mut inner = self.0.inner.borrow_mut();
-            let mut deleted = 0;
             for key in keys {
-                if there(&inner, key, now_ms) {
-                    inner.tiers.write(key, State::Deleted);
-                    deleted += 1;
-                }
+                inner.tiers.write(key, State::Deleted);
             }
-            inner.counters.add(Stat::Deletes, deleted);
-            (deleted, (deleted > 0).then(|| Rc::clone(&inner.turn)))
+            inner.counters.add(Stat::Deletes, keys.len() as u64);
+            Rc::clone(&inner.turn)
         };
-        if let Some(turn) = turn {
-            self.0.work.notify_one();
-            turn.committed().await?;
-        }
-        Ok(deleted)
-    }
-
-    /// Counts the entries exactly. Costs a look-up in the main file for every write not merged yet, on another thread,
-    /// and nothing for the entries that are merged.
-    ///
-    /// # Errors
-    /// Where the main file cannot be read.
-    pub async fn count_exactly(&self) -> Result<Count, CommandError> {
         self.commit();
-        self.count_entries(1).await
-    }
-
-    /// Counts the entries: exactly while few writes wait to be merged, otherwise from a sample of those writes.
-    ///
-    /// # Errors
-    /// Where the main file cannot be read.
-    pub async fn count_roughly(&self) -> Result<Count, CommandError> {
-        let (slots, _) = self.0.inner.borrow().tiers.buffer_figures();
-        if slots <= EXACT_SLOTS_MAX {
-            self.count_exactly().await
-        } else {
-            self.count_entries(slots / SAMPLE_SLOTS).await
-        }
-    }
-
-    /// Counts the main file, and every `stride`-th write that is not merged, with the weight of all it stands for.
-    ///
-    /// The main file is read after the buffer. A write that is merged in between is then met in both, and taken off again
-    /// as a row that the buffer shadows; so none is counted twice, and none is missed.
-    async fn count_entries(&self, stride: usize) -> Result<Count, CommandError> {
-        let (buffered, keys) = self.count_buffer(stride).await;
-        let now_ms = self.now_ms();
-        let (readers, hidden) = {
-            let inner = self.0.inner.borrow();
-            (inner.readers()?, inner.tiers.main_hidden())
-        };
-        let census = if hidden {
-            Census::default()
-        } else {
-            blocking(move || readers.census(keys, now_ms))
-                .await
-                .map_err(|error| CommandError::Unreadable(error.to_string()))?
-        };
-        let total = |buffered: u64, rows: i64, shadowed: i64| {
-            (rows + (buffered as i64 - shadowed) * stride as i64).max(0) as u64
-        };
-        Ok(Count {
-            entries: total(buffered.entries, census.rows, census.shadowed),
-            expired: total(buffered.expired, census.expired_rows, census.shadowed_expired),
-            ttl: total(buffered.ttl, census.ttl_rows, census.shadowed_ttl),
-        })
-    }
-
-    /// What every `stride`-th slot of the write buffer holds, and the keys of these slots.
-    async fn count_buffer(&self, stride: usize) -> (Count, Vec<Key>) {
-        let mut count = Count::default();
-        let mut keys = Vec::new();
-        let ends: Vec<(u64, usize)> = {
-            let inner = self.0.inner.borrow();
-            inner.tiers.generations().map(|generation| (generation.id(), generation.len())).collect()
-        };
-        for &(id, len) in &ends {
-            for from in (0..len).step_by(SLOTS_A_STEP * stride) {
-                {
-                    let inner = self.0.inner.borrow();
-                    let now_ms = self.now_ms();
-                    let generations = || inner.tiers.generations();
-                    let there = generations().filter(|there| there.id() == id);
-                    let slots = there.flat_map(|there| there.slots(from).step_by(stride).take(SLOTS_A_STEP));
-                    for (key, slot) in slots {
-                        // Only what this walk meets there as well: what was written since is not counted at all.
-                        let newer = ends.iter().filter(|(newer, _)| *newer > id);
-                        let shadowed = newer.into_iter().any(|&(newer, end)| {
-                            let there = generations().find(|there| there.id() == newer);
-                            there.and_then(|there| there.position(key)).is_some_and(|at| at < end)
-                        });
-                        if !shadowed {
-                            count.add(&slot.state, now_ms);
-                            keys.push(key.clone());
-                        }
-                    }
-                }
-                tokio::task::yield_now().await;
-            }
-        }
-        (count, keys)
+        turn.committed().await?;
+        Ok(keys.len() as u64)
     }
 }
 
-impl Count {
-    /// Entries that can be read.
-    #[must_use]
-    pub fn active(&self) -> u64 {
-        self.entries - self.expired
-    }
-
-    fn add(&mut self, state: &State, now_ms: i64) {
-        if let State::Live(entry) = state {
-            self.entries += 1;
-            self.ttl += u64::from(entry.deadline != Deadline::NEVER);
-            self.expired += u64::from(entry.deadline.passed(now_ms));
+impl Order {
+    /// What a step of `walk` finds: what the write buffer holds, laid over the `rows` of the main file.
+    fn overlay(&self, tiers: &Tiers, walk: &Walk<'_>, rows: ScanStep, keys_max: usize, now_ms: i64) -> Step {
+        // Below the last row that was looked at nothing is known of the main file.
+        let floor = rows.last.as_deref().unwrap_or_default().max(walk.pattern.literal_prefix());
+        let mut step = Step { keys: Vec::new(), looked_at: rows.looked_at, next: None, cut_short: false };
+        let mut unseen = rows.keys.into_iter().peekable();
+        let (mut slots, mut bytes) = (0, 0);
+        for (key, state) in self.down(tiers, floor, walk.below.as_deref()) {
+            while let Some(row) = unseen.next_if(|row| row > key) {
+                step.keys.push(row);
+            }
+            // The buffer knows better than a row.
+            unseen.next_if_eq(key);
+            if state.live(now_ms).is_some() && walk.pattern.matches(key) {
+                step.keys.push(key.clone());
+                bytes += key.len();
+            }
+            slots += 1;
+            if step.keys.len() >= keys_max || slots == SLOTS_A_STEP || bytes >= KEY_BYTES_MAX {
+                step.next = Some(key.clone());
+                step.cut_short = unseen.peek().is_some() || rows.last.is_some();
+                break;
+            }
         }
+        if step.next.is_none() {
+            step.keys.extend(unseen);
+            step.next = rows.last;
+        }
+        step.looked_at += slots;
+        step
     }
+}
+
+fn bytes_of(keys: &[Key]) -> usize {
+    keys.iter().map(|key| key.len()).sum()
 }
 
 impl Inner {
-    fn readers(&self) -> Result<Readers, CommandError> {
+    pub(super) fn readers(&self) -> Result<Readers, CommandError> {
         self.store.as_ref().map(Store::readers).cloned().ok_or(CommandError::Stopping)
     }
 }

@@ -1,5 +1,7 @@
 //! Reading arguments as Redis reads them. Used by the commands' `parse` functions.
 
+use larder_protocol::limits::PATTERN_BYTES;
+
 use crate::entry::Deadline;
 use crate::error::CommandError;
 
@@ -21,6 +23,14 @@ pub(super) fn integer(word: &[u8]) -> Option<i64> {
 /// An integer argument.
 pub(super) fn required_integer(word: &[u8]) -> Result<i64, CommandError> {
     integer(word).ok_or(CommandError::NotAnInteger)
+}
+
+/// The bytes of a pattern argument, short enough to be matched against many keys.
+pub(super) fn pattern(word: &[u8]) -> Result<&[u8], CommandError> {
+    if word.len() > PATTERN_BYTES {
+        return Err(CommandError::PatternTooLong { bytes: word.len(), limit: PATTERN_BYTES });
+    }
+    Ok(word)
 }
 
 /// How a point in time was given.

@@ -10,7 +10,7 @@ pub(super) static SPEC: Spec = Spec {
     name: "cleanup",
     usage: "",
     arity: 1,
-    class: Class::Write,
+    class: Class::Delete,
     group: Group::Server,
     keys: Keys::NONE,
     summary: "Removes all expired entries now",

@@ -54,7 +54,7 @@ fn info(spec: &Spec) -> Reply {
         |names: &[&'static str]| Reply::Set(names.iter().map(|&name| Reply::Status(name)).collect());
     let (flags, category): (&[_], _) = match spec.class {
         Class::Read => (&["readonly"], "@read"),
-        Class::Write => (&["write"], "@write"),
+        Class::Write | Class::Delete => (&["write"], "@write"),
         Class::Admin => (&["admin"], "@admin"),
         Class::Connection => (&["fast"], "@connection"),
     };

@@ -14,7 +14,7 @@ const fn spec(name: &'static str, summary: &'static str) -> Spec {
         name,
         usage: "key [key ...]",
         arity: -2,
-        class: Class::Write,
+        class: Class::Delete,
         group: Group::Generic,
         keys: Keys::ALL,
         summary,

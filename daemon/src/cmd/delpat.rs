@@ -4,10 +4,9 @@
 //! must match, and case counts. What stands before the first wildcard is used as an index range. The work is done in
 //! steps, and other commands run in between; a key written meanwhile may or may not be deleted.
 
-use larder_protocol::limits::PATTERN_BYTES;
 use larder_protocol::{Reply, Request};
 
-use super::{Class, Group, Host, Job, Keys, Run, Spec};
+use super::{Class, Group, Host, Job, Keys, Run, Spec, args};
 use crate::error::{CommandError, shown};
 use crate::glob::Pattern;
 
@@ -15,7 +14,7 @@ pub(super) static SPEC: Spec = Spec {
     name: "delpat",
     usage: "pattern [LIKE]",
     arity: -2,
-    class: Class::Write,
+    class: Class::Delete,
     group: Group::Generic,
     keys: Keys::NONE,
     summary: "Deletes all keys that match a pattern",
@@ -23,10 +22,7 @@ pub(super) static SPEC: Spec = Spec {
 };
 
 fn parse(request: Request<'_>) -> Result<Pattern, CommandError> {
-    let pattern = request.arg(0);
-    if pattern.len() > PATTERN_BYTES {
-        return Err(CommandError::PatternTooLong { bytes: pattern.len(), limit: PATTERN_BYTES });
-    }
+    let pattern = args::pattern(request.arg(0))?;
     match (request.get(1), request.len()) {
         (None, _) => Ok(Pattern::glob(pattern)),
         (Some(word), 3) if word.eq_ignore_ascii_case(b"like") => Ok(Pattern::like(pattern)),

@@ -24,11 +24,13 @@ mod help;
 mod host;
 mod incr;
 mod info;
+mod keys;
 mod mget;
 mod mset;
 mod persist;
 mod ping;
 mod quit;
+mod scan;
 mod select;
 mod set;
 mod stats;
@@ -44,7 +46,7 @@ use larder_protocol::{Reply, Request};
 
 pub use host::{Client, Host, Protocol, VERSION};
 
-use crate::cache::{Stop, View};
+use crate::cache::{Stop, Taking, View};
 use crate::error::CommandError;
 
 /// Every command, in alphabetical order.
@@ -71,6 +73,7 @@ pub static REGISTRY: &[&Spec] = &[
     &incr::INCR,
     &incr::INCRBY,
     &info::SPEC,
+    &keys::SPEC,
     &mget::SPEC,
     &mset::SPEC,
     &persist::SPEC,
@@ -80,6 +83,7 @@ pub static REGISTRY: &[&Spec] = &[
     &ttl::PTTL,
     &quit::SPEC,
     &select::RESET,
+    &scan::SPEC,
     &select::SELECT,
     &set::SPEC,
     &stats::SPEC,
@@ -113,12 +117,26 @@ pub struct Spec {
 pub enum Class {
     /// Looks at entries.
     Read,
-    /// Changes entries.
+    /// Stores or changes entries.
     Write,
+    /// Only deletes: what can still be done when the disk is full.
+    Delete,
     /// Looks at or changes the daemon, or deletes everything.
     Admin,
     /// Concerns the connection only.
     Connection,
+}
+
+impl Class {
+    /// What it does to the room there is, if anything.
+    #[must_use]
+    pub fn taking(self) -> Option<Taking> {
+        match self {
+            Self::Write => Some(Taking::Entries),
+            Self::Delete => Some(Taking::Deletions),
+            Self::Read | Self::Admin | Self::Connection => None,
+        }
+    }
 }
 
 /// The groups of Redis's own documentation.

@@ -17,6 +17,12 @@ use super::paths::Environment;
 use super::table::{self, SETTINGS, Setting};
 use super::units::show_bytes;
 
+/// Below this, what journals, logs and the reserve need would leave next to nothing for entries.
+const DISK_CAP_MIN: u64 = 64 << 20;
+
+/// So many of the largest values fit into the disk cap: journals and logs hold some on their way.
+const VALUES_IN_CAP: u64 = 8;
+
 /// What the command line asks the program to do.
 #[expect(clippy::large_enum_variant, reason = "there is one in a process, and it is taken apart at once")]
 #[derive(Debug)]
@@ -258,12 +264,27 @@ impl Loader {
 
     /// Checks what no setting can check alone.
     fn check_together(&mut self) {
-        let Settings { merge_bytes, buffer_cap_bytes, .. } = self.settings;
-        if merge_bytes > buffer_cap_bytes {
-            // Writers would wait at the cap for a merge that starts only above it.
+        let Settings { merge_bytes, buffer_cap_bytes, disk_cap_bytes, max_value_bytes, .. } = self.settings;
+        if (1..DISK_CAP_MIN).contains(&disk_cap_bytes) {
             self.problems.push(Problem::Conflict(format!(
-                "merge_bytes ({}) is above buffer_cap ({}): writers would wait for a merge that never starts early; \
+                "disk_cap ({}) is below {}: journals and logs would leave no room for entries; raise it, or set it to 0 \
+                 for no limit",
+                show_bytes(disk_cap_bytes),
+                show_bytes(DISK_CAP_MIN)
+            )));
+        } else if disk_cap_bytes > 0 && max_value_bytes as u64 > disk_cap_bytes / VALUES_IN_CAP {
+            self.problems.push(Problem::Conflict(format!(
+                "max_value ({}) is above an eighth of disk_cap ({}): values on their way could exceed the cap; \
                  lower the one or raise the other",
+                show_bytes(max_value_bytes as u64),
+                show_bytes(disk_cap_bytes)
+            )));
+        }
+        if merge_bytes > buffer_cap_bytes / 2 {
+            // The other half is for what is being merged: writers would wait for a merge that starts only above theirs.
+            self.problems.push(Problem::Conflict(format!(
+                "merge_bytes ({}) is above half of buffer_cap ({}): writers would wait for a merge that never starts \
+                 early; lower the one or raise the other",
                 show_bytes(merge_bytes),
                 show_bytes(buffer_cap_bytes)
             )));

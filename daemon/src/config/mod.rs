@@ -39,6 +39,9 @@ pub struct Settings {
     pub sync_interval: Duration,
     pub flush_interval: Duration,
     pub journal_limit_bytes: u64,
+    pub disk_cap_bytes: u64,
+    pub compress_from_bytes: usize,
+    pub compression_level: usize,
     pub memory_cap_bytes: u64,
     pub buffer_cap_bytes: u64,
     pub merge_interval: Duration,
@@ -128,6 +131,9 @@ impl Default for Settings {
             sync_interval: Duration::ZERO,
             flush_interval: Duration::ZERO,
             journal_limit_bytes: 0,
+            disk_cap_bytes: 0,
+            compress_from_bytes: 0,
+            compression_level: 0,
             memory_cap_bytes: 0,
             buffer_cap_bytes: 0,
             merge_interval: Duration::ZERO,
@@ -182,6 +188,18 @@ impl Settings {
         }
     }
 
+    /// Bytes that all files together may take, if there is a limit.
+    #[must_use]
+    pub fn disk_cap(&self) -> Option<u64> {
+        (self.disk_cap_bytes > 0).then_some(self.disk_cap_bytes)
+    }
+
+    /// The size from which values are compressed, if they are.
+    #[must_use]
+    pub fn compress_from(&self) -> Option<usize> {
+        (self.compress_from_bytes > 0).then_some(self.compress_from_bytes)
+    }
+
     /// The value of the setting called `name`, as a person would write it.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<String> {
@@ -218,6 +236,8 @@ mod tests {
         assert_eq!(settings.durability, Durability::Commit);
         assert_eq!(settings.memory_cap_bytes, 64 << 20);
         assert_eq!(settings.buffer_cap_bytes, 256 << 20);
+        assert_eq!(settings.disk_cap(), Some(10 << 30));
+        assert_eq!(settings.compress_from(), Some(1 << 10));
         assert_eq!(settings.sync_interval, Duration::from_secs(1));
         assert_eq!(settings.default_ttl, None);
         assert_eq!(settings.readers, 4);

@@ -35,6 +35,8 @@ pub enum Group {
     Places,
     /// How writes reach the disk.
     Durability,
+    /// What is kept on disk.
+    Disk,
     /// What is kept in memory.
     Memory,
     /// How entries end.
@@ -52,6 +54,7 @@ impl Group {
         match self {
             Self::Places => "Places",
             Self::Durability => "Durability",
+            Self::Disk => "Disk",
             Self::Memory => "Memory",
             Self::Expiry => "Expiry",
             Self::Limits => "Limits",
@@ -175,6 +178,31 @@ pub const SETTINGS: &[Setting] = &[
         help: "Size of the journal at which it is merged and begun anew",
     },
     Setting {
+        name: "disk_cap",
+        group: Group::Disk,
+        kind: Kind::Bytes(field!(disk_cap_bytes), 0..=1024 * TIB),
+        default: Fallback::Number(10 * 1024 * MIB),
+        live: false,
+        help: "Disk space for all of larder's files together; above it the coldest entries go, the expired first; at \
+               least 64MiB, 0 for no limit",
+    },
+    Setting {
+        name: "compress_from",
+        group: Group::Disk,
+        kind: Kind::Length(field!(compress_from_bytes), 0..=512 * MIB),
+        default: Fallback::Number(KIB),
+        live: false,
+        help: "Size from which values are compressed on disk, where it pays; 0 for never",
+    },
+    Setting {
+        name: "compression_level",
+        group: Group::Disk,
+        kind: Kind::Count(field!(compression_level), 1..=19),
+        default: Fallback::Number(3),
+        live: false,
+        help: "How hard values are compressed, as zstd counts it: higher is smaller and slower",
+    },
+    Setting {
         name: "memory_cap",
         group: Group::Memory,
         kind: Kind::Bytes(field!(memory_cap_bytes), 0..=64 * TIB),
@@ -202,9 +230,9 @@ pub const SETTINGS: &[Setting] = &[
         name: "merge_bytes",
         group: Group::Memory,
         kind: Kind::Bytes(field!(merge_bytes), 1..=64 * TIB),
-        default: Fallback::Number(32 * MIB),
+        default: Fallback::Number(128 * MIB),
         live: false,
-        help: "Size of the written entries that starts a merge before its time; at most buffer_cap",
+        help: "Size of the written entries that starts a merge before its time; at most half of buffer_cap",
     },
     Setting {
         name: "readers",

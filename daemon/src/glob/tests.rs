@@ -195,3 +195,20 @@ proptest! {
         prop_assert!(!pattern.matches(&key) || key.starts_with(pattern.literal_prefix()));
     }
 }
+
+#[test]
+fn the_upper_bound_is_just_above_all_that_can_match() {
+    for (pattern, bound) in [
+        (&b"*"[..], None),
+        (b"", Some(&b"\0"[..])),
+        (b"a", Some(b"a\0")),
+        (b"a*", Some(b"b")),
+        (b"user:?", Some(b"user;")),
+        (b"a\xff*", Some(b"b")),
+        (b"\xff\xff*", None),
+        (b"\xff\xff", Some(b"\xff\xff\0")),
+        (b"a\0*", Some(b"a\x01")),
+    ] {
+        assert_eq!(Pattern::glob(pattern).upper_bound().as_deref(), bound, "{}", pattern.escape_ascii());
+    }
+}

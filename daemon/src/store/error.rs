@@ -45,6 +45,18 @@ pub enum StoreError {
         /// The newest known here.
         known: i64,
     },
+    /// SQLite did not take a setting that durability rests on.
+    #[error("{}: PRAGMA {pragma} should be {wanted} and is {found}; is the file on a file system without locks?", path.display())]
+    Setting {
+        /// The file.
+        path: PathBuf,
+        /// The setting.
+        pragma: &'static str,
+        /// What was asked for.
+        wanted: &'static str,
+        /// What there is.
+        found: String,
+    },
     /// The linked SQLite has a known bug that can lose commits.
     #[error("SQLite {found} can lose commits in WAL mode; {needed} or later is needed")]
     SqliteTooOld {
@@ -61,6 +73,9 @@ pub enum StoreError {
         /// How long the read waited.
         waited_s: u64,
     },
+    /// The main file is damaged; the next start repairs it.
+    #[error("larder.db is damaged ({0}): starting over to repair it")]
+    Damaged(String),
     /// The thread that owns the main file has more to do than it should ever be given.
     #[error("the storage thread is busy")]
     KeeperBusy,
@@ -76,6 +91,23 @@ impl StoreError {
         match self {
             Self::Sqlite { source, .. } => source.sqlite_error_code() == Some(ErrorCode::DiskFull),
             Self::Io { source, .. } => source.kind() == std::io::ErrorKind::StorageFull,
+            _ => false,
+        }
+    }
+
+    /// Whether the file itself is at fault, rather than the disk, its room, or who may open it.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Journal { .. } | Self::Damaged(_) => true,
+            Self::Sqlite { source, .. } => match source.sqlite_error_code() {
+                // A plain error is SQL that does not fit the schema, so the schema is not ours any more.
+                Some(code) => {
+                    matches!(code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::Unknown)
+                }
+                // No row of accounting, or a column that holds what it cannot.
+                None => true,
+            },
             _ => false,
         }
     }

@@ -17,7 +17,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::batch::{self, Write};
 use super::error::StoreError;
-use super::sql;
+use super::{main_file, sql};
 
 /// A commit appends at least one page, a large one as many as it fills, with two write calls each. Measured with commits of
 /// 5 and of 400 writes of 64 bytes: 4 KiB pages 13 and 87 us and 5.2 KB of log for the small one, 2 KiB 11 and 94 us and
@@ -107,7 +107,7 @@ impl Journal {
             ))
             .map_err(sqlite())?;
         // The file itself is now complete on disk; its name is made durable too, or a power cut could take it away.
-        sync_directory(path)?;
+        main_file::sync_directory(path.parent().unwrap_or(Path::new(".")))?;
         // Writes the log's header, so that the log exists and can be forced to disk by whoever holds this handle.
         connection.execute_batch("BEGIN IMMEDIATE; ROLLBACK").map_err(sqlite())?;
         let wal_path = wal_path(path);
@@ -255,6 +255,28 @@ impl Found {
         Ok(())
     }
 
+    /// Moves the file and its log out of the way, under a name with `stamp`, which is returned.
+    ///
+    /// # Errors
+    /// Where they cannot be moved.
+    pub fn set_aside(&self, stamp: &str) -> Result<PathBuf, StoreError> {
+        let renamed = |path: &Path| -> PathBuf {
+            let mut name = path.as_os_str().to_owned();
+            name.push(format!(".corrupt-{stamp}"));
+            name.into()
+        };
+        // The log first: without its file it would not be found by anybody.
+        for path in [wal_path(&self.path), self.path.clone()] {
+            match std::fs::rename(&path, renamed(&path)) {
+                Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(StoreError::io("set aside", &path)(source));
+                }
+                _ => {}
+            }
+        }
+        Ok(renamed(&self.path))
+    }
+
     /// Deletes the file.
     ///
     /// # Errors
@@ -296,11 +318,6 @@ fn remove_files(path: &Path) -> Result<(), StoreError> {
         }
     }
     Ok(())
-}
-
-fn sync_directory(path: &Path) -> Result<(), StoreError> {
-    let dir = path.parent().unwrap_or(Path::new("."));
-    File::open(dir).and_then(|dir| dir.sync_all()).map_err(StoreError::io("sync directory", dir))
 }
 
 #[cfg(test)]

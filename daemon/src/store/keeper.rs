@@ -1,7 +1,12 @@
-//! The keeper: the one thread that writes the main file. It merges sealed generations, sweeps expired rows, checkpoints,
-//! and prepares the next journal, all in slices, beside the traffic. It never answers a client.
+//! The keeper: the one thread that writes the main file. It merges sealed generations ([`merging`]), removes what has
+//! expired, evicts, checkpoints and gives room back ([`upkeep`]), and prepares the next journal, all in slices, beside
+//! the traffic. It never answers a client.
 //!
-//! Jobs come in over a bounded channel, events go out over another; the event loop never waits for either.
+//! Jobs come in over a bounded channel, events go out over another; the event loop never waits for either. Jobs go first;
+//! between them the keeper does what is left to do, a slice at a time, and sleeps when there is nothing.
+
+mod merging;
+mod upkeep;
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -15,27 +20,30 @@ use std::time::Duration;
 use rusqlite::Connection;
 use tokio::sync::mpsc;
 
+use super::accounting::Accounting;
+use super::budget::Budget;
 use super::error::StoreError;
+use super::evict::Evictor;
 use super::journal::{Found, Journal, Sync};
 use super::main_file;
-use super::merge::{self, Accounting};
+use super::reserve::Reserve;
+use super::row::{Compression, Packer};
 use crate::buffer::Generation;
 use crate::clock::{Clock, Stopwatch};
+use upkeep::Idle;
 
-/// Jobs waiting at most. The loop has one merge, one sweep and one spare under way at a time.
+/// Jobs waiting at most. The loop has one merge, one sweep, one spare and one report of a full disk under way at a time.
 const JOBS: usize = 8;
 
 /// Events waiting at most before the keeper waits for the loop.
 const EVENTS: usize = 64;
 
-/// The main file's log is checkpointed and cut back when it has grown to this.
-const WAL_LIMIT_BYTES: u64 = 32 << 20;
-
 /// How long a stop waits for a merge under way. What is not merged then stays in the journal.
 const STOP_GRACE_MS: i64 = 3_000;
 
-/// Pause before a failed merge is tried again; disks rarely empty sooner.
-const RETRY: Duration = Duration::from_millis(500);
+/// How much the keeper steps back for the event loop where both want the same core. It is behind by nature and catches
+/// up when the loop has nothing to do; a reader that waits for it waits in vain.
+const NICENESS: i32 = 10;
 
 /// Where the writes of a generation are still to be found on disk.
 #[derive(Debug)]
@@ -55,6 +63,8 @@ pub(super) enum Job {
     Sweep,
     /// Create the journal of the generation after the active one.
     Spare,
+    /// A commit found the disk full: give up the reserve, and say when there is room for it again.
+    Full,
     /// Finish what is queued, then end.
     Stop,
 }
@@ -70,6 +80,12 @@ pub enum Event {
     SpareFailed(StoreError),
     /// A sweep has ended.
     Swept(Swept),
+    /// Rows were removed to make room.
+    Evicted(Evicted),
+    /// The disk is full and the reserve was given up: what it leaves is for deletions.
+    Full(StoreError),
+    /// The reserve could be taken again: there is room on the disk.
+    RoomAgain,
     /// An empty journal for the generation after the active one.
     Spare(Box<Journal>),
     /// The keeper cannot go on; the process must end. Nothing answered is lost: the journals are still there.
@@ -87,8 +103,6 @@ pub struct Merged {
     pub expired: usize,
     /// Duration.
     pub ms: u64,
-    /// Times the main file's log was checkpointed on the way.
-    pub checkpoints: u64,
     /// The main file's figures after it.
     pub accounting: Accounting,
 }
@@ -104,8 +118,36 @@ pub struct Swept {
     pub accounting: Accounting,
 }
 
-/// Called with a merged generation before it is let go: the moment to bring copies of its keys up to date.
-pub type Refresh = Box<dyn Fn(&Generation) + Send>;
+/// Rows removed in one go because the main file had reached its share of the disk.
+#[derive(Clone, Copy, Debug)]
+pub struct Evicted {
+    /// How many that could still have been read.
+    pub rows: usize,
+    /// How many that had expired; these go first.
+    pub expired: usize,
+    /// Bytes of the former, as stored.
+    pub bytes: i64,
+    /// The main file's figures after it.
+    pub accounting: Accounting,
+}
+
+/// The memory tier, as the keeper needs it.
+pub trait Copies: Send {
+    /// Brings the copies of a merged generation's keys up to date, just before it is let go.
+    fn refresh(&self, generation: &Generation);
+
+    /// Whether there is a copy of this key's row: it was read lately, or often.
+    fn has(&self, key: &[u8]) -> bool;
+}
+
+/// Figures that others read while the keeper works.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// Times the main file's log was checkpointed and cut back.
+    pub checkpoints: std::sync::atomic::AtomicU64,
+    /// Pages given back to the file system.
+    pub vacuumed_pages: std::sync::atomic::AtomicU64,
+}
 
 /// The loop's end of the keeper.
 #[derive(Debug)]
@@ -115,6 +157,7 @@ pub(super) struct Keeper {
     clock: Clock,
     /// When an unfinished merge is left to the next start, in unix milliseconds.
     give_up_ms: Arc<AtomicI64>,
+    tally: Arc<Tally>,
 }
 
 /// What the keeper needs to know.
@@ -123,7 +166,9 @@ pub(super) struct Setup {
     pub(super) sync: Sync,
     pub(super) clock: Clock,
     pub(super) sweep_slice_rows: usize,
-    pub(super) refresh: Refresh,
+    pub(super) budget: Budget,
+    pub(super) compression: Compression,
+    pub(super) copies: Box<dyn Copies>,
 }
 
 impl Keeper {
@@ -140,7 +185,14 @@ impl Keeper {
         let (outbox, events) = mpsc::channel(EVENTS);
         let clock = setup.clock;
         let give_up_ms = Arc::new(AtomicI64::new(i64::MAX));
+        let tally = Arc::new(Tally::default());
         let desk = Desk {
+            reserve: Reserve::open(&setup.dir, setup.budget.reserve_bytes),
+            packer: Packer::new(setup.compression),
+            evictor: Evictor::default(),
+            pressure: 1,
+            looked_for_room: Stopwatch::start(),
+            tidy: false,
             setup,
             connection,
             accounting,
@@ -149,12 +201,13 @@ impl Keeper {
             outbox,
             sweeps: VecDeque::new(),
             give_up_ms: Arc::clone(&give_up_ms),
+            tally: Arc::clone(&tally),
         };
         let thread = std::thread::Builder::new()
             .name("keeper".into())
             .spawn(move || desk.work(&inbox))
             .map_err(StoreError::io("start thread", "keeper".as_ref()))?;
-        Ok((Self { jobs, thread, clock, give_up_ms }, events))
+        Ok((Self { jobs, thread, clock, give_up_ms, tally }, events))
     }
 
     /// Hands a job over; refused where the queue is full or the thread has ended.
@@ -165,9 +218,24 @@ impl Keeper {
         })
     }
 
+    /// Figures of its work so far.
+    pub(super) fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
     /// Asks the thread to finish and waits until it has.
     pub(super) fn stop(self) {
-        self.give_up_ms.store(self.clock.now_ms() + STOP_GRACE_MS, Ordering::Relaxed);
+        let grace_ends_ms = self.clock.now_ms() + STOP_GRACE_MS;
+        self.end(grace_ends_ms);
+    }
+
+    /// As [`stop`](Self::stop), leaving a merge under way where it is.
+    pub(super) fn abandon(self) {
+        self.end(0);
+    }
+
+    fn end(self, give_up_ms: i64) {
+        self.give_up_ms.store(give_up_ms, Ordering::Relaxed);
         // A full queue still empties: the thread works on.
         let _ = self.jobs.send(Job::Stop);
         if self.thread.join().is_err() {
@@ -181,11 +249,21 @@ struct Desk {
     setup: Setup,
     connection: Connection,
     accounting: Accounting,
+    packer: Packer,
+    evictor: Evictor,
+    /// How many slices' worth is evicted when one does not fit; grows as long as that is not enough.
+    pressure: u32,
+    reserve: Reserve,
+    /// Since it was last tried to take the reserve again.
+    looked_for_room: Stopwatch,
+    /// Whether the file may have pages to give back, or be above its cap.
+    tidy: bool,
     wal: File,
     next_journal: u64,
     outbox: mpsc::Sender<Event>,
     sweeps: VecDeque<Sweep>,
     give_up_ms: Arc<AtomicI64>,
+    tally: Arc<Tally>,
 }
 
 /// A sweep under way.
@@ -199,22 +277,26 @@ struct End;
 
 impl Desk {
     fn work(mut self, inbox: &Receiver<Job>) {
+        // Where it may not, it works on as before.
+        let _ = rustix::process::setpriority_process(None, NICENESS);
+        if !self.reserve.is_held() {
+            let _ = self.send(Event::Full(self.no_reserve()));
+        }
+        self.tidy = true;
         loop {
-            // Jobs go before sweeping: a sweep can take long, and it is done a slice at a time for that reason.
-            let job = if self.sweeps.is_empty() {
-                inbox.recv().map_err(|_| TryRecvError::Disconnected)
-            } else {
-                inbox.try_recv()
+            let job = match self.idle() {
+                Idle::Now => inbox.try_recv(),
+                Idle::After(pause) => inbox.recv_timeout(pause).map_err(|error| match error {
+                    RecvTimeoutError::Timeout => TryRecvError::Empty,
+                    RecvTimeoutError::Disconnected => TryRecvError::Disconnected,
+                }),
+                Idle::Never => inbox.recv().map_err(|_| TryRecvError::Disconnected),
             };
             let done = match job {
                 Ok(Job::Merge(generation, backing)) => self.merge(&generation, backing, inbox),
-                Ok(Job::Sweep) => {
-                    self.begin_sweep();
-                    Ok(())
-                }
-                Ok(Job::Spare) => self.prepare_spare(),
                 Ok(Job::Stop) | Err(TryRecvError::Disconnected) => return,
-                Err(TryRecvError::Empty) => self.sweep(),
+                Ok(job) => self.small(&job),
+                Err(TryRecvError::Empty) => self.tidy_up(),
             };
             if done.is_err() {
                 return;
@@ -222,120 +304,26 @@ impl Desk {
         }
     }
 
-    fn merge(
-        &mut self,
-        generation: &Arc<Generation>,
-        backing: Backing,
-        inbox: &Receiver<Job>,
-    ) -> Result<(), End> {
-        let watch = Stopwatch::start();
-        let mut merged = Merged {
-            generation: generation.id(),
-            rows: 0,
-            expired: 0,
-            ms: 0,
-            checkpoints: 0,
-            accounting: self.accounting,
-        };
-        let sorted = generation.sorted();
-        let mut flushed = !generation.flushed();
-        loop {
-            if self.setup.clock.now_ms() >= self.give_up_ms.load(Ordering::Relaxed) {
-                tracing::info!("stopping with {} writes left in the journal", sorted.len() - merged.rows);
-                return Err(End);
-            }
-            match self.merge_step(generation.id(), &sorted, &mut flushed, &mut merged) {
-                Ok(true) => {}
-                Ok(false) => break,
-                Err(error) if error.is_full() => {
-                    self.send(Event::MergeFailed(error))?;
-                    self.pause(inbox)?;
-                }
-                Err(error) => {
-                    self.send(Event::Fatal(error))?;
-                    return Err(End);
-                }
+    /// A job that takes next to no time.
+    fn small(&mut self, job: &Job) -> Result<(), End> {
+        match job {
+            Job::Sweep => self.sweeps.push_back(Sweep { rows: 0, watch: Stopwatch::start() }),
+            Job::Spare => return self.prepare_spare(),
+            Job::Full => drop(self.reserve.give_up()),
+            Job::Merge(..) | Job::Stop => {
+                unreachable!("one merge at a time is under way, and a stop ends it")
             }
         }
-        (self.setup.refresh)(generation);
-        merged.ms = watch.ms();
-        merged.accounting = self.accounting;
-        self.send(Event::Merged(merged))?;
-        delete_backing(backing);
         Ok(())
     }
 
-    /// One slice; false when the generation is wholly merged and forced to disk.
-    fn merge_step(
-        &mut self,
-        generation: u64,
-        sorted: &[(&crate::entry::Key, &crate::buffer::Slot)],
-        flushed: &mut bool,
-        merged: &mut Merged,
-    ) -> Result<bool, StoreError> {
-        let sqlite = |source| StoreError::sqlite("merge into", &main_file::path_in(&self.setup.dir))(source);
-        if !*flushed {
-            merge::flush(&self.connection, &mut self.accounting).map_err(sqlite)?;
-            *flushed = true;
-        } else if merged.rows < sorted.len() {
-            let now_ms = self.setup.clock.now_ms();
-            let rest = &sorted[merged.rows..];
-            let done =
-                merge::merge_slice(&self.connection, &mut self.accounting, rest, now_ms).map_err(sqlite)?;
-            merged.rows += done.rows;
-            merged.expired += done.expired;
-        } else {
-            merge::finish(&self.connection, &mut self.accounting, generation).map_err(sqlite)?;
-            // Only then may the journal go: a power cut must find the writes in one of the two files.
-            self.wal
-                .sync_data()
-                .map_err(StoreError::io("sync log of", &main_file::path_in(&self.setup.dir)))?;
-            return Ok(false);
+    /// Waits a while before a retry, unless the daemon is to stop: the journal then keeps what is not merged.
+    fn pause(&mut self, inbox: &Receiver<Job>, pause: Duration) -> Result<(), End> {
+        match inbox.recv_timeout(pause) {
+            Ok(Job::Stop) | Err(RecvTimeoutError::Disconnected) => Err(End),
+            Ok(job) => self.small(&job),
+            Err(RecvTimeoutError::Timeout) => Ok(()),
         }
-        merged.checkpoints += u64::from(self.checkpoint_if_large()?);
-        Ok(true)
-    }
-
-    fn begin_sweep(&mut self) {
-        self.sweeps.push_back(Sweep { rows: 0, watch: Stopwatch::start() });
-    }
-
-    fn sweep(&mut self) -> Result<(), End> {
-        let slice = self.setup.sweep_slice_rows;
-        let now_ms = self.setup.clock.now_ms();
-        let swept = merge::sweep_slice(&self.connection, &mut self.accounting, slice, now_ms);
-        let Some(sweep) = self.sweeps.front_mut() else { return Ok(()) };
-        let more = match swept {
-            Ok(done) => {
-                sweep.rows += done.rows;
-                done.rows == slice
-            }
-            Err(error) => {
-                // Expired rows are never served, so a failed sweep costs room, not truth: the next one goes on.
-                tracing::warn!("clean-up stopped early: {error}");
-                false
-            }
-        };
-        if let Err(error) = self.checkpoint_if_large() {
-            tracing::warn!("{error}");
-        }
-        if more {
-            return Ok(());
-        }
-        let Some(Sweep { rows, watch }) = self.sweeps.pop_front() else { return Ok(()) };
-        self.send(Event::Swept(Swept { rows, ms: watch.ms(), accounting: self.accounting }))
-    }
-
-    fn checkpoint_if_large(&mut self) -> Result<bool, StoreError> {
-        if self.wal.metadata().map_or(0, |wal| wal.len()) < WAL_LIMIT_BYTES {
-            return Ok(false);
-        }
-        // TRUNCATE waits for readers, whose transactions are short; a slow one is retried after the next slice.
-        let busy: bool = self
-            .connection
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |row| row.get(0))
-            .map_err(StoreError::sqlite("checkpoint", &main_file::path_in(&self.setup.dir)))?;
-        Ok(!busy)
     }
 
     fn prepare_spare(&mut self) -> Result<(), End> {
@@ -349,29 +337,12 @@ impl Desk {
         }
     }
 
-    /// Waits a while before a retry, unless the daemon is to stop: the journal then keeps what is not merged.
-    fn pause(&mut self, inbox: &Receiver<Job>) -> Result<(), End> {
-        match inbox.recv_timeout(RETRY) {
-            Ok(Job::Stop) | Err(RecvTimeoutError::Disconnected) => return Err(End),
-            Ok(Job::Sweep) => self.begin_sweep(),
-            Ok(Job::Spare) => self.prepare_spare()?,
-            Ok(Job::Merge(..)) => unreachable!("one merge at a time is under way"),
-            Err(RecvTimeoutError::Timeout) => {}
-        }
-        Ok(())
-    }
-
     fn send(&self, event: Event) -> Result<(), End> {
         self.outbox.blocking_send(event).map_err(|_| End)
     }
-}
 
-fn delete_backing(backing: Backing) {
-    let deleted = match backing {
-        Backing::Journal(journal) => journal.delete(),
-        Backing::Found(found) => found.iter().try_for_each(Found::delete),
-    };
-    if let Err(error) = deleted {
-        tracing::warn!("{error}; it is merged already and goes at the next start");
+    /// For `map_err`: names what was being done to the main file.
+    fn sqlite(&self, action: &'static str) -> impl FnOnce(rusqlite::Error) -> StoreError + use<> {
+        StoreError::sqlite(action, &main_file::path_in(&self.setup.dir))
     }
 }

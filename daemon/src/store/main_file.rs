@@ -1,27 +1,28 @@
-//! Opening the main file, larder.db: how SQLite is set up, and the schema with its migrations. Used by the keeper,
-//! which alone writes, and by the pool of readers.
+//! Opening the main file, larder.db: how SQLite is set up, and what is checked before anything relies on it. Used by the
+//! keeper, which alone writes, by the pool of readers, and by the offline commands.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::StoreError;
-use super::sql;
-
-/// The newest schema this code knows; `PRAGMA user_version` of the file.
-const SCHEMA_VERSION: i64 = 1;
+use super::migrate;
 
 /// SQLite 3.7.0 to 3.51.2 can lose commits when a checkpoint races another connection's reset of the log.
 const SQLITE_FLOOR: (i32, &str) = (3_051_003, "3.51.3");
 
-const PAGE_BYTES: u32 = 4096;
+pub(super) const PAGE_BYTES: u32 = 4096;
 
 /// Page cache of the writing connection: the inner pages of some ten million rows.
 const WRITER_CACHE_KIB: u32 = 32 * 1024;
 
 /// Page cache of each reading connection.
 const READER_CACHE_KIB: u32 = 4 * 1024;
+
+/// How long the writer waits for readers when it cuts the log back; afterwards it does something else and tries again.
+const WRITER_PATIENCE: Duration = Duration::from_millis(20);
 
 /// Cached statements per connection; the store has fewer.
 const STATEMENTS: usize = 32;
@@ -36,19 +37,27 @@ pub(super) fn wal_path_in(dir: &Path) -> PathBuf {
     dir.join("larder.db-wal")
 }
 
-/// Opens the one connection that writes, creating or migrating the file first.
-pub(super) fn open_writer(dir: &Path) -> Result<Connection, StoreError> {
+/// Opens the one connection that writes, creating or migrating the file first; `written` is the time in unix seconds.
+pub(super) fn open_writer(dir: &Path, written: i64) -> Result<Connection, StoreError> {
+    open_writer_at(&path_in(dir), written)
+}
+
+/// As [`open_writer`], under another name.
+pub(super) fn open_writer_at(path: &Path, written: i64) -> Result<Connection, StoreError> {
     if rusqlite::version_number() < SQLITE_FLOOR.0 {
         return Err(StoreError::SqliteTooOld { found: rusqlite::version(), needed: SQLITE_FLOOR.1 });
     }
-    let path = path_in(dir);
-    let sqlite = || StoreError::sqlite("open main file", &path);
+    let sqlite = || StoreError::sqlite("open main file", path);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
-    let connection = Connection::open_with_flags(uri(&path), flags | common_flags()).map_err(sqlite())?;
+    let connection = Connection::open_with_flags(uri(path), flags | common_flags()).map_err(sqlite())?;
     let version: i64 =
         connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(sqlite())?;
-    if version > SCHEMA_VERSION {
-        return Err(StoreError::NewerSchema { path, found: version, known: SCHEMA_VERSION });
+    if version > migrate::VERSION {
+        return Err(StoreError::NewerSchema {
+            path: path.to_owned(),
+            found: version,
+            known: migrate::VERSION,
+        });
     }
     connection
         .execute_batch(&format!(
@@ -60,9 +69,72 @@ pub(super) fn open_writer(dir: &Path) -> Result<Connection, StoreError> {
              PRAGMA cache_size = -{WRITER_CACHE_KIB};"
         ))
         .map_err(sqlite())?;
+    connection.busy_timeout(WRITER_PATIENCE).map_err(sqlite())?;
     harden(&connection).map_err(sqlite())?;
-    migrate(&connection, version).map_err(StoreError::sqlite("migrate main file", &path))?;
+    migrate::migrate(&connection, version, written).map_err(StoreError::sqlite("migrate", path))?;
+    assert_settings(&connection, path)?;
     Ok(connection)
+}
+
+/// SQLite ignores what it does not know or cannot do, so what durability rests on is asked for again.
+fn assert_settings(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    for (pragma, wanted) in [
+        ("journal_mode", "wal"),
+        ("synchronous", "1"),
+        ("wal_autocheckpoint", "0"),
+        ("auto_vacuum", "2"),
+        ("trusted_schema", "0"),
+        ("cell_size_check", "1"),
+    ] {
+        let found =
+            pragma_text(connection, pragma).map_err(StoreError::sqlite("look at settings of", path))?;
+        if found != wanted {
+            let path = path.to_owned();
+            return Err(StoreError::Setting { path, pragma, wanted, found });
+        }
+    }
+    Ok(())
+}
+
+/// The value of a pragma as text, whatever its type.
+pub(super) fn pragma_text(connection: &Connection, pragma: &str) -> rusqlite::Result<String> {
+    use rusqlite::types::ValueRef;
+    connection.pragma_query_value(None, pragma, |row| {
+        Ok(match row.get_ref(0)? {
+            ValueRef::Integer(number) => number.to_string(),
+            ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned(),
+            other => format!("{other:?}"),
+        })
+    })
+}
+
+/// Closes a file that nobody else has open, all of it in the one file and on disk.
+pub(super) fn close_whole(connection: Connection, path: &Path) -> Result<(), StoreError> {
+    connection
+        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(()))
+        .and_then(|()| connection.close().map_err(|(_, error)| error))
+        .map_err(StoreError::sqlite("close", path))?;
+    std::fs::File::open(path).and_then(|file| file.sync_all()).map_err(StoreError::io("sync", path))
+}
+
+/// Removes a database file with what belongs to it.
+pub(super) fn remove(path: &Path) -> Result<(), StoreError> {
+    for suffix in ["-wal", "-shm", "-journal", ""] {
+        let mut file = path.as_os_str().to_owned();
+        file.push(suffix);
+        match std::fs::remove_file(&file) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(StoreError::io("remove", file.as_ref())(error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Makes names given and taken away in `dir` durable.
+pub(super) fn sync_directory(dir: &Path) -> Result<(), StoreError> {
+    std::fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(StoreError::io("sync directory", dir))
 }
 
 /// How the pool opens its connections; they can only read.
@@ -90,16 +162,6 @@ fn harden(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn migrate(connection: &Connection, from: i64) -> rusqlite::Result<()> {
-    if from < 1 {
-        connection.execute_batch(&format!(
-            "BEGIN IMMEDIATE; {} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;",
-            sql::SCHEMA
-        ))?;
-    }
-    Ok(())
-}
-
 /// The file as a URI that asks for the `unix-excl` locking: other processes are kept out and the log's index lives on
 /// the heap, so nobody can pull a shared memory file from under the daemon.
 fn uri(path: &Path) -> String {
@@ -123,24 +185,21 @@ mod tests {
     #[test]
     fn a_new_file_gets_the_schema_and_the_settings_asked_for() {
         let dir = tempfile::tempdir().unwrap();
-        let writer = open_writer(dir.path()).unwrap();
-        let pragma = |name: &str| -> String {
-            writer
-                .pragma_query_value(None, name, |row| row.get_ref(0).map(|value| format!("{value:?}")))
-                .unwrap()
-        };
-        assert_eq!(pragma("user_version"), "Integer(1)");
-        assert_eq!(pragma("auto_vacuum"), "Integer(2)");
-        assert!(pragma("journal_mode").contains("[119, 97, 108]"), "wal");
+        let writer = open_writer(dir.path(), 0).unwrap();
+        assert_eq!(pragma_text(&writer, "user_version").unwrap(), migrate::VERSION.to_string());
+        assert_settings(&writer, dir.path()).unwrap();
+        writer.pragma_update(None, "synchronous", "OFF").unwrap();
+        let error = assert_settings(&writer, dir.path()).unwrap_err().to_string();
+        assert!(error.contains("synchronous") && error.contains('1'), "{error}");
         drop(writer);
-        open_writer(dir.path()).unwrap();
+        open_writer(dir.path(), 0).unwrap();
     }
 
     #[test]
     fn a_newer_schema_is_refused_and_left_alone() {
         let dir = tempfile::tempdir().unwrap();
-        open_writer(dir.path()).unwrap().pragma_update(None, "user_version", 99).unwrap();
-        let error = open_writer(dir.path()).unwrap_err().to_string();
+        open_writer(dir.path(), 0).unwrap().pragma_update(None, "user_version", 99).unwrap();
+        let error = open_writer(dir.path(), 0).unwrap_err().to_string();
         assert!(error.contains("schema version 99") && error.contains("newer larderd"), "{error}");
     }
 
@@ -149,13 +208,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let odd = dir.path().join("what? 100%#é");
         std::fs::create_dir(&odd).unwrap();
-        let _writer = open_writer(&odd).unwrap();
+        let _writer = open_writer(&odd, 0).unwrap();
         assert!(odd.join("larder.db").exists());
         let pool = r2d2::Pool::builder().max_size(1).build(reader_manager(&odd)).unwrap();
         let reader = pool.get().unwrap();
         let rows: i64 = reader.query_row("SELECT rows FROM accounting", (), |row| row.get(0)).unwrap();
         assert_eq!(rows, 0);
-        let refused = reader.execute(sql::DELETE_ALL, ()).unwrap_err();
+        let refused = reader.execute(crate::store::sql::DELETE_ALL, ()).unwrap_err();
         assert!(refused.to_string().contains("readonly"), "{refused}");
     }
 }

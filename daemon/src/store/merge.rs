@@ -1,59 +1,14 @@
 //! Moving a sealed generation of the write buffer into the main file, and sweeping expired rows out of it. Slices of
 //! one short transaction each, with the accounting in the same transaction. Used by the keeper thread only.
 
-use rusqlite::{Connection, OptionalExtension as _};
+use rusqlite::Connection;
 
+use super::accounting::{Accounting, Rows, Size};
+use super::budget::Budget;
+use super::row::Packer;
 use super::sql;
 use crate::buffer::Slot;
-use crate::entry::{Deadline, Entry, Key, State};
-
-/// Rows a slice writes at most: some ten milliseconds of work, so that jobs never wait long for each other.
-pub(super) const SLICE_ROWS: usize = 1_000;
-
-/// Bytes a slice writes before it ends early, for large values.
-const SLICE_BYTES: usize = 4 << 20;
-
-/// The figures of the main file that its accounting row keeps.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Accounting {
-    /// Rows.
-    pub rows: i64,
-    /// Rows with a deadline.
-    pub ttl_rows: i64,
-    /// Bytes of keys and values.
-    pub content_bytes: i64,
-    /// Journals up to this generation are contained in the file.
-    pub merged_generation: i64,
-}
-
-impl Accounting {
-    pub(super) fn read(connection: &Connection) -> rusqlite::Result<Self> {
-        connection.query_row(sql::READ_ACCOUNTING, (), |row| {
-            Ok(Self {
-                rows: row.get(0)?,
-                ttl_rows: row.get(1)?,
-                content_bytes: row.get(2)?,
-                merged_generation: row.get(3)?,
-            })
-        })
-    }
-
-    fn write(&self, connection: &Connection) -> rusqlite::Result<()> {
-        connection.prepare_cached(sql::WRITE_ACCOUNTING)?.execute((
-            self.rows,
-            self.ttl_rows,
-            self.content_bytes,
-            self.merged_generation,
-        ))?;
-        Ok(())
-    }
-
-    fn add(&mut self, sign: i64, key_bytes: usize, value_bytes: usize, deadline: Deadline) {
-        self.rows += sign;
-        self.ttl_rows += sign * i64::from(deadline != Deadline::NEVER);
-        self.content_bytes += sign * (key_bytes + value_bytes) as i64;
-    }
-}
+use crate::entry::{Key, State};
 
 /// What a slice did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,7 +20,7 @@ pub(super) struct Done {
 }
 
 /// Runs `work` in one transaction; the accounting changes with it or not at all.
-fn transact<T>(
+pub(super) fn transact<T>(
     connection: &Connection,
     accounting: &mut Accounting,
     work: impl FnOnce(&Connection, &mut Accounting) -> rusqlite::Result<T>,
@@ -93,31 +48,41 @@ pub(super) fn flush(connection: &Connection, accounting: &mut Accounting) -> rus
 pub(super) fn merge_slice(
     connection: &Connection,
     accounting: &mut Accounting,
+    packer: &mut Packer,
     slots: &[(&Key, &Slot)],
     now_ms: i64,
 ) -> rusqlite::Result<Done> {
     transact(connection, accounting, |connection, accounting| {
+        let mut rows = Rows::new(connection, accounting)?;
+        let before = rows.sizes(slots.iter().map(|(key, _)| &key[..]))?;
         let mut done = Done::default();
-        let mut bytes = 0;
-        for (key, slot) in slots.iter().take(SLICE_ROWS) {
+        for ((key, slot), before) in slots.iter().zip(before) {
             match &slot.state {
                 State::Live(entry) if !entry.deadline.passed(now_ms) => {
-                    put(connection, accounting, key, entry)?;
-                    bytes += key.len() + entry.value.len();
+                    rows.put(key, before, &packer.pack(key, entry, now_ms / 1_000))?;
                 }
                 State::Live(_) => {
                     done.expired += 1;
-                    delete(connection, accounting, key)?;
+                    rows.delete(key, before)?;
                 }
-                State::Deleted => delete(connection, accounting, key)?,
+                State::Deleted => rows.delete(key, before)?,
             }
             done.rows += 1;
-            if bytes >= SLICE_BYTES {
-                break;
-            }
         }
         Ok(done)
     })
+}
+
+/// How many of `slots` one slice takes, at least one, and the most bytes that they can bring into the file.
+pub(super) fn slice_of(slots: &[(&Key, &Slot)], budget: &Budget) -> (usize, u64) {
+    let mut bytes = 0;
+    for (taken, (key, slot)) in slots.iter().take(budget.slice_rows).enumerate() {
+        if taken > 0 && bytes >= budget.slice_bytes {
+            return (taken, bytes as u64);
+        }
+        bytes += key.len() + slot.state.value_bytes();
+    }
+    (slots.len().min(budget.slice_rows), bytes as u64)
 }
 
 /// Records that `generation` is wholly contained in the main file.
@@ -140,81 +105,44 @@ pub(super) fn sweep_slice(
     now_ms: i64,
 ) -> rusqlite::Result<Done> {
     transact(connection, accounting, |connection, accounting| {
-        let expired: Vec<(Key, usize)> = connection
+        let expired: Vec<(Key, Size)> = connection
             .prepare_cached(sql::EXPIRED)?
             .query_map((now_ms, rows_max as i64), |row| {
-                Ok((row.get_ref(0)?.as_blob()?.into(), row.get::<_, i64>(1)? as usize))
+                let key: Key = row.get_ref(0)?.as_blob()?.into();
+                let size = Size::of_row(key.len(), row, 1)?;
+                Ok((key, size))
             })?
             .collect::<rusqlite::Result<_>>()?;
-        let mut delete = connection.prepare_cached(sql::DELETE)?;
-        for (key, value_bytes) in &expired {
-            delete.execute([key])?;
-            accounting.add(-1, key.len(), *value_bytes, Deadline::at(now_ms));
+        let mut rows = Rows::new(connection, accounting)?;
+        for (key, size) in &expired {
+            rows.delete(key, Some(*size))?;
         }
         Ok(Done { rows: expired.len(), expired: expired.len() })
     })
-}
-
-fn put(
-    connection: &Connection,
-    accounting: &mut Accounting,
-    key: &Key,
-    entry: &Entry,
-) -> rusqlite::Result<()> {
-    let old = forget(connection, accounting, key)?;
-    let statement = if old { sql::UPDATE } else { sql::INSERT };
-    connection.prepare_cached(statement)?.execute((key, &entry.value[..], entry.deadline.unix_ms()))?;
-    accounting.add(1, key.len(), entry.value.len(), entry.deadline);
-    Ok(())
-}
-
-fn delete(connection: &Connection, accounting: &mut Accounting, key: &Key) -> rusqlite::Result<()> {
-    if forget(connection, accounting, key)? {
-        connection.prepare_cached(sql::DELETE)?.execute([key])?;
-    }
-    Ok(())
-}
-
-/// Takes the row under `key` out of the accounting; false where there is none.
-fn forget(connection: &Connection, accounting: &mut Accounting, key: &Key) -> rusqlite::Result<bool> {
-    let old: Option<(usize, Option<i64>)> = connection
-        .prepare_cached(sql::SIZE)?
-        .query_row([key], |row| Ok((row.get::<_, i64>(0)? as usize, row.get(1)?)))
-        .optional()?;
-    let Some((value_bytes, deadline)) = old else { return Ok(false) };
-    accounting.add(-1, key.len(), value_bytes, Deadline::from_stored(deadline));
-    Ok(true)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::buffer::Generation;
+    use crate::entry::{Deadline, Entry};
     use crate::store::main_file;
+    use crate::store::row::Compression;
     use proptest::prelude::*;
 
     const NOW_MS: i64 = 1_000_000;
 
     fn merge_all(connection: &Connection, accounting: &mut Accounting, generation: &Generation) -> usize {
+        let mut packer = Packer::new(Compression { from_bytes: Some(40), level: 1 });
         let sorted = generation.sorted();
         let (mut at, mut expired) = (0, 0);
         while at < sorted.len() {
-            let done = merge_slice(connection, accounting, &sorted[at..], NOW_MS).unwrap();
+            let done = merge_slice(connection, accounting, &mut packer, &sorted[at..], NOW_MS).unwrap();
             at += done.rows;
             expired += done.expired;
         }
         finish(connection, accounting, generation.id()).unwrap();
         expired
-    }
-
-    fn counted_by_scan(connection: &Connection) -> (i64, i64, i64) {
-        connection
-            .query_row(
-                "SELECT count(*), count(deadline), coalesce(sum(length(key) + length(value)), 0) FROM entries",
-                (),
-                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
-            )
-            .unwrap()
     }
 
     proptest! {
@@ -230,7 +158,7 @@ mod tests {
             ),
         ) {
             let dir = tempfile::tempdir().unwrap();
-            let connection = main_file::open_writer(dir.path()).unwrap();
+            let connection = main_file::open_writer(dir.path(), 0).unwrap();
             let mut accounting = Accounting::read(&connection).unwrap();
             for (id, writes) in (1..).zip(generations) {
                 let mut generation = Generation::new(id);
@@ -241,23 +169,37 @@ mod tests {
                     generation.put(vec![b'k', key].into(), state);
                 }
                 merge_all(&connection, &mut accounting, &generation);
-                let counted = (accounting.rows, accounting.ttl_rows, accounting.content_bytes);
-                prop_assert_eq!(counted, counted_by_scan(&connection));
+                prop_assert_eq!(accounting, Accounting::count(&connection).unwrap());
                 prop_assert_eq!(accounting, Accounting::read(&connection).unwrap());
             }
             sweep_slice(&connection, &mut accounting, 5, NOW_MS + 2).unwrap();
-            let counted = (accounting.rows, accounting.ttl_rows, accounting.content_bytes);
-            prop_assert_eq!(counted, counted_by_scan(&connection));
+            prop_assert_eq!(accounting, Accounting::count(&connection).unwrap());
             flush(&connection, &mut accounting).unwrap();
-            prop_assert_eq!((0, 0, 0), counted_by_scan(&connection));
+            prop_assert_eq!(accounting, Accounting::count(&connection).unwrap());
             prop_assert_eq!(accounting, Accounting::read(&connection).unwrap());
         }
     }
 
     #[test]
+    fn a_slice_ends_at_its_rows_or_its_bytes() {
+        let mut generation = Generation::new(1);
+        for key in 0..10_u8 {
+            generation.put(vec![key].into(), State::Live(Entry::forever(vec![b'v'; 99])));
+        }
+        let sorted = generation.sorted();
+        let budget = Budget { slice_rows: 4, slice_bytes: 1_000, ..Budget::of(None, 1, 1) };
+        assert_eq!(slice_of(&sorted, &budget), (4, 400));
+        assert_eq!(slice_of(&sorted[8..], &budget), (2, 200));
+        let budget = Budget { slice_bytes: 250, ..budget };
+        assert_eq!(slice_of(&sorted, &budget), (3, 300));
+        let budget = Budget { slice_bytes: 0, ..budget };
+        assert_eq!(slice_of(&sorted, &budget).0, 1);
+    }
+
+    #[test]
     fn expired_entries_never_reach_the_file_and_take_their_old_row_along() {
         let dir = tempfile::tempdir().unwrap();
-        let connection = main_file::open_writer(dir.path()).unwrap();
+        let connection = main_file::open_writer(dir.path(), 0).unwrap();
         let mut accounting = Accounting::default();
         let mut first = Generation::new(1);
         first.put((*b"k").into(), State::Live(Entry::forever("old")));

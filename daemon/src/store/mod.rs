@@ -1,5 +1,6 @@
 //! Everything on disk: the journals that make writes durable, the main file that holds the entries, and the threads
-//! that read, merge, clean and sync. The only module that names SQLite. Used by the cache, which decides what is current.
+//! that read, merge, clean up and sync. The only module that names SQLite. Used by the cache, which decides what is
+//! current.
 //!
 //! ```text
 //! event loop --commit--> journal-N.db          (Journal, one row a turn)
@@ -10,34 +11,44 @@
 //! ```
 //! Nothing here answers a client, and nothing but the keeper writes the main file.
 
+mod accounting;
 pub mod batch;
+mod budget;
 mod error;
+mod evict;
 mod journal;
 mod keeper;
 mod main_file;
 mod merge;
+mod migrate;
 mod readers;
+mod recover;
+mod repair;
+mod reserve;
+mod row;
 mod sql;
 mod syncer;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+pub use accounting::Accounting;
+pub use budget::Budget;
 pub use error::StoreError;
 pub use journal::{CommitError, Journal, Sync};
-pub use keeper::{Event, Merged, Refresh, Swept};
-pub use merge::Accounting;
-pub use readers::{Census, Readers, ScanStep};
+pub use keeper::{Copies, Event, Evicted, Merged, Swept};
+pub use readers::{Census, Fetched, Readers, ScanLimits, ScanStep};
+pub use row::Compression;
 pub use syncer::Synced;
 
 use crate::buffer::Generation;
 use crate::clock::Clock;
-use batch::Write;
-use journal::Found;
 use keeper::{Backing, Job, Keeper, Setup};
+use recover::Recovered;
 use syncer::Syncer;
 
 /// SQLite's version, for `--version` and the log.
@@ -59,6 +70,12 @@ pub struct Options {
     pub readers: u32,
     /// Rows a sweep deletes in one transaction.
     pub sweep_slice_rows: usize,
+    /// Bytes that all files together may take; `None` for no limit.
+    pub disk_cap_bytes: Option<u64>,
+    /// Size at which a journal is merged.
+    pub journal_limit_bytes: u64,
+    /// How large values are compressed.
+    pub compression: Compression,
 }
 
 /// The store as the event loop holds it.
@@ -68,6 +85,27 @@ pub struct Store {
     readers: Readers,
     keeper: Keeper,
     syncer: Syncer,
+}
+
+/// Sizes of larder's files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FileBytes {
+    /// The main file.
+    pub main: u64,
+    /// Its write-ahead log.
+    pub wal: u64,
+    /// All journals and their logs.
+    pub journals: u64,
+    /// The reserve.
+    pub reserve: u64,
+}
+
+impl FileBytes {
+    /// All of them.
+    #[must_use]
+    pub fn all(self) -> u64 {
+        self.main + self.wal + self.journals + self.reserve
+    }
 }
 
 /// What [`Store::open`] found and started.
@@ -81,6 +119,8 @@ pub struct Opened {
     pub recovered: Option<Arc<Generation>>,
     /// The main file's figures.
     pub accounting: Accounting,
+    /// How the room on disk is divided.
+    pub budget: Budget,
     /// What the keeper has to say, from now on.
     pub events: mpsc::Receiver<Event>,
     /// What the syncer has to say, from now on.
@@ -101,30 +141,47 @@ impl Sealed {
 
 impl Store {
     /// Opens or creates the files, replays what was not merged and starts the threads. Takes time in proportion to the
-    /// unmerged writes, never to the entries.
+    /// unmerged writes, never to the entries, unless the main file is damaged and has to be repaired.
     ///
     /// # Errors
     /// Where a file cannot be opened, created, read or understood.
-    pub fn open(options: Options, clock: Clock, refresh: Refresh) -> Result<Opened, StoreError> {
-        let Options { dir, sync, sync_interval, readers, sweep_slice_rows } = options;
-        let connection = main_file::open_writer(&dir)?;
-        let accounting = Accounting::read(&connection)
-            .map_err(StoreError::sqlite("read accounting of", &main_file::path_in(&dir)))?;
-        let (recovered, found) = recover(&dir, accounting.merged_generation as u64)?;
-        let last = recovered.as_ref().map_or(accounting.merged_generation as u64, Generation::id);
-        let journal = Journal::create(&dir, last + 1, sync)?;
-        let readers = Readers::open(&dir, readers)?;
-        let (syncer, sync_reports) = Syncer::start(sync_interval)?;
+    pub fn open(options: &Options, clock: Clock, copies: Box<dyn Copies>) -> Result<Opened, StoreError> {
+        let room = rustix::fs::statvfs(&options.dir)
+            .map_err(|errno| StoreError::io("look at the file system of", &options.dir)(errno.into()))?;
+        let budget = Budget::of(
+            options.disk_cap_bytes,
+            options.journal_limit_bytes,
+            room.f_blocks.saturating_mul(room.f_frsize),
+        );
+        let files = match Files::open(options, clock) {
+            // What an earlier run set aside for this.
+            Err(error) if error.is_full() && reserve::give_up_in(&options.dir) => {
+                Files::open(options, clock)?
+            }
+            files => files?,
+        };
+        let Files { connection, accounting, recovered, journal, readers } = files;
+        let (syncer, sync_reports) = Syncer::start(options.sync_interval)?;
         syncer.watch(journal.log());
-        let setup = Setup { dir: dir.clone(), sync, clock, sweep_slice_rows, refresh };
-        let (keeper, events) = Keeper::start(setup, connection, accounting, last + 2)?;
-        let store = Self { dir, readers, keeper, syncer };
+        let setup = Setup {
+            dir: options.dir.clone(),
+            sync: options.sync,
+            clock,
+            sweep_slice_rows: options.sweep_slice_rows,
+            budget,
+            compression: options.compression,
+            copies,
+        };
+        let next_journal = journal.generation() + 1;
+        let (keeper, events) = Keeper::start(setup, connection, accounting, next_journal)?;
+        let store = Self { dir: options.dir.clone(), readers, keeper, syncer };
         store.request_spare()?;
-        let recovered = recovered.map(Arc::new);
+        let Recovered { generation, journals } = recovered;
+        let recovered = generation.map(Arc::new);
         if let Some(generation) = &recovered {
-            store.merge(Arc::clone(generation), Sealed(Backing::Found(found)))?;
+            store.merge(Arc::clone(generation), Sealed(Backing::Found(journals)))?;
         }
-        Ok(Opened { store, journal, recovered, accounting, events, sync_reports })
+        Ok(Opened { store, journal, recovered, accounting, budget, events, sync_reports })
     }
 
     /// The pool for reads.
@@ -157,16 +214,50 @@ impl Store {
         self.keeper.submit(Job::Spare)
     }
 
+    /// Says that a commit found the disk full: only deletions will be taken until [`Event::RoomAgain`].
+    ///
+    /// # Errors
+    /// Where the keeper has ended, or is busy: to be said again.
+    pub fn report_full(&self) -> Result<(), StoreError> {
+        self.keeper.submit(Job::Full)
+    }
+
     /// Has a new journal synced in the interval.
     pub fn watch(&self, journal: &Journal) {
         self.syncer.watch(journal.log());
     }
 
-    /// Bytes of the main file and of its log.
+    /// Sizes of the files.
     #[must_use]
-    pub fn main_file_bytes(&self) -> (u64, u64) {
-        let size = |path: PathBuf| path.metadata().map_or(0, |file| file.len());
-        (size(main_file::path_in(&self.dir)), size(main_file::wal_path_in(&self.dir)))
+    pub fn file_bytes(&self) -> FileBytes {
+        let mut bytes = FileBytes::default();
+        let entries = std::fs::read_dir(&self.dir).into_iter().flatten().flatten();
+        for entry in entries {
+            let name = entry.file_name();
+            let Some(name) = name.to_str() else { continue };
+            let len = entry.metadata().map_or(0, |file| file.len());
+            match name {
+                "larder.db" => bytes.main = len,
+                "larder.db-wal" => bytes.wal = len,
+                "larder.reserve" => bytes.reserve = len,
+                // What was set aside is not larder's any more.
+                _ if name.starts_with("journal-") && !name.contains(".corrupt-") => bytes.journals += len,
+                _ => {}
+            }
+        }
+        bytes
+    }
+
+    /// Times the main file's log was cut back, and pages given back to the file system.
+    #[must_use]
+    pub fn upkeep_figures(&self) -> (u64, u64) {
+        let tally = self.keeper.tally();
+        (tally.checkpoints.load(Ordering::Relaxed), tally.vacuumed_pages.load(Ordering::Relaxed))
+    }
+
+    /// Notes for the next start that the main file is damaged.
+    pub fn report_damage(&self) {
+        repair::report(&self.dir);
     }
 
     /// Finishes queued work, syncs, and ends the threads. Blocks.
@@ -174,26 +265,58 @@ impl Store {
         self.keeper.stop();
         self.syncer.stop();
     }
+
+    /// Ends the threads without merging any more: what is not merged stays in the journals. Blocks.
+    pub fn abandon(self) {
+        self.keeper.abandon();
+        self.syncer.stop();
+    }
 }
 
-/// Replays the journals newer than `merged` into one generation and deletes the others.
-fn recover(dir: &std::path::Path, merged: u64) -> Result<(Option<Generation>, Vec<Found>), StoreError> {
-    let (done, found): (Vec<_>, Vec<_>) =
-        Found::all(dir)?.into_iter().partition(|journal| journal.generation <= merged);
-    if !done.is_empty() {
-        // The run before may have died between writing these rows to the main file's log and forcing it to disk.
-        let wal = main_file::wal_path_in(dir);
-        let io = || StoreError::io("sync", &wal);
-        std::fs::File::open(&wal).map_err(io())?.sync_data().map_err(io())?;
+/// The open files, before any thread works on them.
+struct Files {
+    connection: rusqlite::Connection,
+    accounting: Accounting,
+    recovered: Recovered,
+    journal: Journal,
+    readers: Readers,
+}
+
+impl Files {
+    fn open(options: &Options, clock: Clock) -> Result<Self, StoreError> {
+        let Options { dir, sync, readers, .. } = options;
+        let (connection, accounting) = open_main_file(dir, clock.now_ms())?;
+        let recovered = recover::recover(dir, accounting.merged_generation as u64, clock.now_ms())?;
+        let last = recovered.generation.as_ref().map_or(accounting.merged_generation as u64, Generation::id);
+        let journal = Journal::create(dir, last + 1, *sync)?;
+        let readers = Readers::open(dir, *readers)?;
+        Ok(Self { connection, accounting, recovered, journal, readers })
     }
-    done.iter().try_for_each(Found::delete)?;
-    let Some(newest) = found.last() else { return Ok((None, found)) };
-    let mut recovered = Generation::new(newest.generation);
-    for journal in &found {
-        journal.replay(|write| match write {
-            Write::Put(key, state) => recovered.put(key.into(), state),
-            Write::Flush => drop(recovered.flush()),
-        })?;
-    }
-    Ok((Some(recovered), found))
+}
+
+/// Opens the main file, after repairing it where it is damaged.
+fn open_main_file(dir: &Path, now_ms: i64) -> Result<(rusqlite::Connection, Accounting), StoreError> {
+    repair::finish_cut_short(dir, now_ms)?;
+    let open = || {
+        let connection = main_file::open_writer(dir, now_ms / 1_000)?;
+        let accounting = Accounting::read(&connection)
+            .map_err(StoreError::sqlite("read accounting of", &main_file::path_in(dir)))?;
+        Ok((connection, accounting))
+    };
+    let why = if repair::is_reported(dir) {
+        "the run before found it damaged".to_owned()
+    } else {
+        match open() {
+            Err(error @ StoreError::Sqlite { .. }) if error.is_damage() => error.to_string(),
+            opened => return opened,
+        }
+    };
+    let repair::Repaired { aside, kept, damaged, whole } = repair::repair(dir, now_ms)?;
+    tracing::error!(
+        "the database was damaged ({why}): it is set aside as {}, {kept} entries were kept, {damaged} had a wrong \
+         checksum{}",
+        aside.display(),
+        if whole { "" } else { ", others could not be read" }
+    );
+    open()
 }

@@ -6,18 +6,18 @@
 use std::path::Path;
 use std::time::Duration;
 
-use bytes::Bytes;
 use r2d2::PooledConnection;
 use r2d2_sqlite::SqliteConnectionManager;
-use rusqlite::{OptionalExtension as _, Row};
+use rusqlite::OptionalExtension as _;
 
 use super::error::StoreError;
+use super::row::{self, Damaged};
 use super::{main_file, sql};
 use crate::entry::{Deadline, Entry, Key};
 use crate::glob::Pattern;
 
-/// A key is looked at by every scan step, so a step costs at most this many rows, some milliseconds.
-const SCAN_ROWS_MAX: usize = 10_000;
+/// Bytes of keys that one scan step finds before it ends early, for long keys.
+const SCAN_BYTES_MAX: usize = 1 << 20;
 
 /// Values that one fetch reads before it leaves the rest for the next: whoever waits holds them all in memory.
 const FETCH_BYTES_MAX: usize = 4 << 20;
@@ -31,13 +31,33 @@ pub struct Readers {
     pool: r2d2::Pool<SqliteConnectionManager>,
 }
 
-/// One step of a walk over the keys that match a pattern.
-#[derive(Debug)]
+/// One step of a walk over the keys that match a pattern, from the greatest down.
+#[derive(Debug, Default)]
 pub struct ScanStep {
-    /// Matching keys in order, whose deadline has not passed.
+    /// Matching keys from the greatest down, whose deadline has not passed.
     pub keys: Vec<Key>,
-    /// Where to go on; `None` at the end.
-    pub next: Option<Key>,
+    /// Rows looked at.
+    pub looked_at: usize,
+    /// The last key looked at, where there may be more below it; `None` at the end.
+    pub last: Option<Key>,
+}
+
+/// How much one step of a walk does at most.
+#[derive(Clone, Copy, Debug)]
+pub struct ScanLimits {
+    /// Keys found.
+    pub keys: usize,
+    /// Rows looked at.
+    pub rows: usize,
+}
+
+/// What the main file said about some keys.
+#[derive(Debug)]
+pub struct Fetched {
+    /// Their entries, in the order asked; fewer than asked for where the values are large.
+    pub rows: Vec<Option<Entry>>,
+    /// Rows that are there, but whose checksum is wrong: they count as absent.
+    pub damaged: usize,
 }
 
 /// What the main file counts, corrected for keys that a newer tier shadows.
@@ -86,59 +106,64 @@ impl Readers {
     ///
     /// # Errors
     /// Where SQLite cannot read.
-    pub fn fetch(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>, StoreError> {
+    pub fn fetch(&self, keys: &[Key]) -> Result<Fetched, StoreError> {
         self.with(|connection| {
             let mut get = connection.prepare_cached(sql::GET)?;
             let mut rows = Vec::with_capacity(keys.len());
-            let mut bytes = 0;
+            let (mut bytes, mut damaged) = (0, 0);
             for key in keys {
-                let row = get.query_row([key], entry_of).optional()?;
+                let row = match get.query_row([key], |row| row::unpack(key, row, 0)).optional()? {
+                    Some(Err(Damaged)) => {
+                        damaged += 1;
+                        None
+                    }
+                    row => row.and_then(Result::ok),
+                };
                 bytes += row.as_ref().map_or(0, |entry| entry.value.len());
                 rows.push(row);
                 if bytes > FETCH_BYTES_MAX {
                     break;
                 }
             }
-            Ok(rows)
+            Ok(Fetched { rows, damaged })
         })
     }
 
-    /// One step of a walk over the keys from `from` on that match `pattern`; stops when `keys_max` were found or a
-    /// bounded number of rows was looked at.
+    /// One step of a walk over the keys below `below` that match `pattern`, from the greatest down. `limits` are above 0.
     ///
     /// # Errors
     /// Where SQLite cannot read.
     pub fn scan(
         &self,
         pattern: &Pattern,
-        from: &[u8],
-        keys_max: usize,
+        below: Option<&[u8]>,
+        limits: ScanLimits,
         now_ms: i64,
     ) -> Result<ScanStep, StoreError> {
-        let prefix = pattern.literal_prefix();
+        let floor = pattern.literal_prefix();
         self.with(|connection| {
-            let mut scan = connection.prepare_cached(sql::SCAN)?;
-            let mut rows = scan.query([from.max(prefix)])?;
-            let mut keys = Vec::new();
-            let mut looked_at = 0;
+            let mut scan =
+                connection.prepare_cached(if below.is_some() { sql::SCAN_BELOW } else { sql::SCAN })?;
+            let mut rows = match below {
+                Some(below) => scan.query((floor, below))?,
+                None => scan.query([floor])?,
+            };
+            let mut step = ScanStep::default();
+            let mut bytes = 0;
             while let Some(row) = rows.next()? {
                 let key = row.get_ref(0)?.as_blob()?;
-                if !key.starts_with(prefix) {
-                    break;
-                }
-                if keys.len() == keys_max || looked_at == SCAN_ROWS_MAX {
-                    return Ok(ScanStep { keys, next: Some(key.into()) });
-                }
-                looked_at += 1;
+                step.looked_at += 1;
                 if pattern.matches(key) && !Deadline::from_stored(row.get(1)?).passed(now_ms) {
-                    keys.push(key.into());
+                    step.keys.push(key.into());
+                    bytes += key.len();
                 }
-                if pattern.is_literal() {
-                    // The prefix is the whole key, and the first in its range.
+                if step.keys.len() == limits.keys || step.looked_at == limits.rows || bytes >= SCAN_BYTES_MAX
+                {
+                    step.last = Some(key.into());
                     break;
                 }
             }
-            Ok(ScanStep { keys, next: None })
+            Ok(step)
         })
     }
 
@@ -157,7 +182,7 @@ impl Readers {
             census.expired_rows = snapshot.query_row(sql::COUNT_EXPIRED, [now_ms], |row| row.get(0))?;
             let mut size = snapshot.prepare_cached(sql::SIZE)?;
             for key in &shadowing {
-                if let Some(deadline) = size.query_row([key], |row| row.get(1)).optional()? {
+                if let Some(deadline) = size.query_row([key], |row| row.get(2)).optional()? {
                     let deadline = Deadline::from_stored(deadline);
                     census.shadowed += 1;
                     census.shadowed_ttl += i64::from(deadline != Deadline::NEVER);
@@ -181,9 +206,4 @@ impl Readers {
             source,
         })
     }
-}
-
-fn entry_of(row: &Row<'_>) -> rusqlite::Result<Entry> {
-    let value = Bytes::copy_from_slice(row.get_ref(0)?.as_blob()?);
-    Ok(Entry { value, deadline: Deadline::from_stored(row.get(1)?) })
 }

@@ -22,22 +22,40 @@ pub(super) const JOURNAL_SCHEMA: &str =
 pub(super) const JOURNAL_APPEND: &str = "INSERT INTO batches (number, writes) VALUES (?1, ?2)";
 pub(super) const JOURNAL_REPLAY: &str = "SELECT writes FROM batches ORDER BY number";
 
-pub(super) const GET: &str = "SELECT value, deadline FROM entries WHERE key = ?1";
-pub(super) const SIZE: &str = "SELECT length(value), deadline FROM entries WHERE key = ?1";
-pub(super) const INSERT: &str = "INSERT INTO entries (key, value, deadline) VALUES (?1, ?2, ?3)";
-pub(super) const UPDATE: &str = "UPDATE entries SET value = ?2, deadline = ?3 WHERE key = ?1";
+/// The columns that [`row::unpack`](super::row::unpack) reads, in its order.
+pub(super) const GET: &str =
+    "SELECT deadline, written, raw_bytes, checksum, value FROM entries WHERE key = ?1";
+/// What accounting needs to know of a row.
+pub(super) const SIZE: &str = "SELECT length(value), raw_bytes, deadline FROM entries WHERE key = ?1";
+/// The same for one row after the other, from ?1 on.
+pub(super) const SCAN_SIZES: &str = "SELECT key, length(value), raw_bytes, deadline FROM entries
+     WHERE key >= ?1 ORDER BY key";
+pub(super) const PUT: &str = "REPLACE INTO entries (key, deadline, written, raw_bytes, checksum, value)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 pub(super) const DELETE: &str = "DELETE FROM entries WHERE key = ?1";
 /// Without WHERE and triggers, SQLite frees whole pages instead of deleting rows one by one.
 pub(super) const DELETE_ALL: &str = "DELETE FROM entries";
 
-pub(super) const EXPIRED: &str =
-    "SELECT key, length(value) FROM entries WHERE deadline <= ?1 ORDER BY deadline LIMIT ?2";
+pub(super) const EXPIRED: &str = "SELECT key, length(value), raw_bytes, deadline FROM entries
+     WHERE deadline <= ?1 ORDER BY deadline LIMIT ?2";
 pub(super) const COUNT_EXPIRED: &str = "SELECT count(*) FROM entries WHERE deadline <= ?1";
 
-/// Keys in order from ?1 on.
-pub(super) const SCAN: &str = "SELECT key, deadline FROM entries WHERE key >= ?1 ORDER BY key";
+/// Keys from ?1 on and below ?2, from the greatest down.
+pub(super) const SCAN_BELOW: &str =
+    "SELECT key, deadline FROM entries WHERE key >= ?1 AND key < ?2 ORDER BY key DESC";
+/// Keys from ?1 on, from the greatest down.
+pub(super) const SCAN: &str = "SELECT key, deadline FROM entries WHERE key >= ?1 ORDER BY key DESC";
+/// What eviction looks at, from ?1 on.
+pub(super) const SCAN_AGES: &str = "SELECT key, length(value), raw_bytes, deadline, written FROM entries
+     WHERE key >= ?1 ORDER BY key LIMIT ?2";
+/// Whole rows after ?1, the key first.
+pub(super) const SCAN_ROWS: &str =
+    "SELECT key, deadline, written, raw_bytes, checksum, value FROM entries WHERE key > ?1 ORDER BY key";
+/// The same from the end.
+pub(super) const SCAN_ROWS_BACKWARDS: &str =
+    "SELECT key, deadline, written, raw_bytes, checksum, value FROM entries ORDER BY key DESC";
 
 pub(super) const READ_ACCOUNTING: &str =
-    "SELECT rows, ttl_rows, content_bytes, merged_generation FROM accounting";
-pub(super) const WRITE_ACCOUNTING: &str =
-    "UPDATE accounting SET rows = ?1, ttl_rows = ?2, content_bytes = ?3, merged_generation = ?4";
+    "SELECT rows, ttl_rows, stored_bytes, raw_bytes, merged_generation FROM accounting";
+pub(super) const WRITE_ACCOUNTING: &str = "UPDATE accounting
+     SET rows = ?1, ttl_rows = ?2, stored_bytes = ?3, raw_bytes = ?4, merged_generation = ?5";

@@ -9,6 +9,7 @@
 //! | `=text`, `="a b\n"` | bulk string, with the quotes of a request line where it needs them |
 //! | `nil` | no value |
 //! | `[=a nil :1]` | array |
+//! | `[=0 [=a]]` | an array in an array, of one element at most |
 
 use std::fmt;
 use std::io::{self, BufRead, Read};
@@ -105,6 +106,7 @@ impl Reply {
         match word {
             b"nil" => Ok(Self::Nil),
             [b'=', value @ ..] => Ok(Self::Bulk(value.to_vec())),
+            [b'[', .., b']'] => Self::parse(&String::from_utf8_lossy(word)),
             [b':', digits @ ..] => number(digits).map(Self::Integer).map_err(|error| error.to_string()),
             other => Err(format!("unknown notation {:?}", String::from_utf8_lossy(other))),
         }

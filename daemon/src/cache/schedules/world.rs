@@ -9,6 +9,7 @@ use super::super::memory::Memory;
 use super::super::tiers::{LookUp, Source, Tiers, Wanted};
 use crate::buffer::Generation;
 use crate::entry::{Entry, Key, State};
+use crate::store::Copies as _;
 
 const KEY: &[u8] = b"k";
 const NOW_MS: i64 = 0;

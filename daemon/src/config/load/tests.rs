@@ -176,7 +176,7 @@ fn unknown_variables_are_errors_when_near_and_warnings_when_not() {
 #[test]
 fn settings_that_do_not_go_together_are_refused() {
     let error = Bench::new().error(&["--merge-bytes", "2MiB", "--buffer-cap", "1MiB"]);
-    assert!(error.starts_with("merge_bytes (2MiB) is above buffer_cap (1MiB)"), "{error}");
+    assert!(error.starts_with("merge_bytes (2MiB) is above half of buffer_cap (1MiB)"), "{error}");
 }
 
 #[test]

@@ -1,0 +1,101 @@
+//! How the room on disk is divided between larder's files, so that all of them together stay below `disk_cap`, and so
+//! that a full disk can always be worked off.
+//!
+//! ```text
+//! disk_cap = main file + its log (limit, and one slice beyond) + two journals (the active and the one being merged)
+//!            + reserve (a file of zeros that is given up when the disk is full)
+//! ```
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+
+/// The main file's log is checkpointed and cut back when it has grown to this.
+const WAL_BYTES: u64 = 32 * MIB;
+
+/// Rows a slice of a merge writes at most: some ten milliseconds of work, so that jobs never wait long for each other.
+const SLICE_ROWS: u64 = 1_000;
+
+/// Bytes a slice writes before it ends early, for large values.
+const SLICE_BYTES: u64 = 4 * MIB;
+
+/// What one row can add to the log at most, large values left aside: a page of the table and one of the index.
+const LOG_BYTES_A_ROW: u64 = 8 * KIB;
+
+/// Journals may grow to this many times the size at which they are merged while a merge is under way.
+const JOURNAL_SLACK: u64 = 2;
+
+/// The shares of each file, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// Pages of the main file that are in use; `None` without a cap.
+    pub main_bytes: Option<u64>,
+    /// The main file's log, before a checkpoint cuts it back.
+    pub wal_bytes: u64,
+    /// A journal, before it is sealed and merged.
+    pub journal_bytes: u64,
+    /// A journal that waits for the merge of the one before; writers wait from then on.
+    pub journal_cap_bytes: u64,
+    /// Rows of one transaction on the main file.
+    pub slice_rows: usize,
+    /// Bytes of one transaction on the main file, the last row left aside.
+    pub slice_bytes: usize,
+    /// Room set aside for working off a full disk: what the log can grow by while deletions are merged.
+    pub reserve_bytes: u64,
+}
+
+impl Budget {
+    /// Divides `disk_cap`, or without one what suits the size of the file system. Journals are merged at `journal_limit`
+    /// or earlier.
+    #[must_use]
+    pub fn of(disk_cap: Option<u64>, journal_limit: u64, file_system_bytes: u64) -> Self {
+        let whole = disk_cap.unwrap_or(u64::MAX).min(file_system_bytes);
+        let wal_bytes = WAL_BYTES.min(whole / 32);
+        let slice_rows = SLICE_ROWS.min(wal_bytes / LOG_BYTES_A_ROW).max(16);
+        let slice_bytes = SLICE_BYTES.min(wal_bytes / 2);
+        let beyond = slice_rows * LOG_BYTES_A_ROW;
+        let journal_bytes = journal_limit.min(whole / 16);
+        let journal_cap_bytes = (JOURNAL_SLACK * journal_limit).min(whole / 8);
+        let reserve_bytes = wal_bytes + beyond;
+        let others = wal_bytes + beyond + 2 * journal_cap_bytes + reserve_bytes;
+        Self {
+            main_bytes: disk_cap.map(|cap| cap.saturating_sub(others)),
+            wal_bytes,
+            journal_bytes,
+            journal_cap_bytes,
+            slice_rows: slice_rows as usize,
+            slice_bytes: slice_bytes as usize,
+            reserve_bytes,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const JOURNAL: u64 = 128 * MIB;
+
+    #[test]
+    fn the_shares_add_up_to_the_cap_and_the_main_file_has_the_most() {
+        for cap_mib in [64, 100, 1_000, 10_240, 1 << 20] {
+            let cap = cap_mib * MIB;
+            let budget = Budget::of(Some(cap), JOURNAL, 1 << 50);
+            let main = budget.main_bytes.unwrap();
+            let beyond = budget.slice_rows as u64 * LOG_BYTES_A_ROW;
+            let all = main + budget.wal_bytes + beyond + 2 * budget.journal_cap_bytes + budget.reserve_bytes;
+            assert_eq!(all, cap, "{budget:?}");
+            assert!(main > cap / 2, "{budget:?}");
+            assert!(budget.journal_bytes <= budget.journal_cap_bytes, "{budget:?}");
+        }
+    }
+
+    #[test]
+    fn a_small_file_system_gets_small_slices_and_a_small_reserve() {
+        let budget = Budget::of(None, JOURNAL, 16 * MIB);
+        assert_eq!(budget.main_bytes, None);
+        assert!(budget.reserve_bytes <= 2 * MIB && budget.slice_rows >= 16, "{budget:?}");
+        let usual = Budget::of(None, JOURNAL, 1 << 40);
+        assert_eq!((usual.wal_bytes, usual.slice_rows as u64), (WAL_BYTES, SLICE_ROWS));
+        assert_eq!(usual.journal_cap_bytes, JOURNAL_SLACK * JOURNAL);
+    }
+}

@@ -1,0 +1,192 @@
+//! Merging a sealed generation into the main file, slice by slice, and making room for it where the file has reached its
+//! share of the disk.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
+
+use super::{Backing, Desk, End, Event, Evicted, Job, Merged};
+use crate::buffer::{Generation, Slot};
+use crate::clock::Stopwatch;
+use crate::entry::Key;
+use crate::store::StoreError;
+use crate::store::evict::Manner;
+use crate::store::journal::Found;
+use crate::store::{main_file, merge};
+
+/// Pause before a failed merge is tried again; disks rarely empty sooner.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// Beyond this pressure, rows here and there have not made enough room: whole windows go.
+const THOROUGHLY_FROM: u32 = 16;
+
+/// Windows looked at for one slice before the slice is tried again all the same.
+const WINDOWS_MAX: usize = 10_000;
+
+/// A merge under way.
+struct Progress<'g> {
+    generation: u64,
+    sorted: Vec<(&'g Key, &'g Slot)>,
+    /// Whether the generation's flush, if it has one, is done.
+    flushed: bool,
+    rows: usize,
+    expired: usize,
+}
+
+impl Desk {
+    /// Merges the generation whole, or ends the thread trying.
+    pub(super) fn merge(
+        &mut self,
+        generation: &Arc<Generation>,
+        backing: Backing,
+        inbox: &Receiver<Job>,
+    ) -> Result<(), End> {
+        let watch = Stopwatch::start();
+        let mut progress = Progress {
+            generation: generation.id(),
+            sorted: generation.sorted(),
+            flushed: !generation.flushed(),
+            rows: 0,
+            expired: 0,
+        };
+        loop {
+            if self.setup.clock.now_ms() >= self.give_up_ms.load(Ordering::Relaxed) {
+                let left = progress.sorted.len() - progress.rows;
+                tracing::info!("stopping with {left} writes left in the journal");
+                return Err(End);
+            }
+            match self.merge_step(&mut progress) {
+                Ok(true) => generation.set_merged(progress.rows),
+                Ok(false) => break,
+                Err(error) if error.is_full() => self.make_room(&progress, error, inbox)?,
+                Err(error) => {
+                    self.send(Event::Fatal(error))?;
+                    return Err(End);
+                }
+            }
+        }
+        self.setup.copies.refresh(generation);
+        self.tidy = true;
+        self.send(Event::Merged(Merged {
+            generation: progress.generation,
+            rows: progress.rows,
+            expired: progress.expired,
+            ms: watch.ms(),
+            accounting: self.accounting,
+        }))?;
+        delete_backing(backing);
+        Ok(())
+    }
+
+    /// One slice; false when the generation is wholly merged and forced to disk.
+    fn merge_step(&mut self, progress: &mut Progress<'_>) -> Result<bool, StoreError> {
+        let sqlite = self.sqlite("merge into");
+        self.bound_log()?;
+        let rest = &progress.sorted[progress.rows..];
+        if !progress.flushed {
+            merge::flush(&self.connection, &mut self.accounting).map_err(sqlite)?;
+            progress.flushed = true;
+        } else if !rest.is_empty() {
+            let now_ms = self.setup.clock.now_ms();
+            let (rows, _) = merge::slice_of(rest, &self.setup.budget);
+            let Self { connection, accounting, packer, .. } = self;
+            let done =
+                merge::merge_slice(connection, accounting, packer, &rest[..rows], now_ms).map_err(sqlite)?;
+            progress.rows += done.rows;
+            progress.expired += done.expired;
+            self.pressure = 1;
+        } else {
+            merge::finish(&self.connection, &mut self.accounting, progress.generation).map_err(sqlite)?;
+            // Only then may the journal go: a power cut must find the writes in one of the two files.
+            self.wal
+                .sync_data()
+                .map_err(StoreError::io("sync log of", &main_file::path_in(&self.setup.dir)))?;
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    /// A slice did not fit: into the file's share of the disk, or onto the disk itself.
+    fn make_room(
+        &mut self,
+        progress: &Progress<'_>,
+        error: StoreError,
+        inbox: &Receiver<Job>,
+    ) -> Result<(), End> {
+        let (_, slice_bytes) = merge::slice_of(&progress.sorted[progress.rows..], &self.setup.budget);
+        let at_cap = self.file_at_cap(slice_bytes);
+        if at_cap {
+            match self.evict_for(slice_bytes) {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                Err(error) if error.is_full() => {}
+                Err(error) => {
+                    self.send(Event::Fatal(error))?;
+                    return Err(End);
+                }
+            }
+        }
+        if self.reserve.is_held() {
+            self.reserve.give_up();
+            return self.send(Event::Full(error));
+        }
+        self.send(Event::MergeFailed(error))?;
+        self.pause(inbox, RETRY)
+    }
+
+    /// Removes some slices' worth of rows, the expired first. False where there was nothing to remove.
+    pub(super) fn evict_for(&mut self, slice_bytes: u64) -> Result<bool, StoreError> {
+        let manner = if self.pressure < THOROUGHLY_FROM { Manner::ByAge } else { Manner::Thoroughly };
+        let wanted = (slice_bytes.max(1) * u64::from(self.pressure)).max(64 << 10) as i64;
+        self.pressure = self.pressure.saturating_mul(2).min(1 << 20);
+        let before = self.accounting;
+        let freed = |desk: &Self| before.stored_bytes - desk.accounting.stored_bytes;
+        let expired = self.sweep_until(|desk| freed(desk) >= wanted)?;
+        let (mut rows, mut bytes) = (0, 0);
+        for _ in 0..WINDOWS_MAX {
+            if freed(self) >= wanted || self.accounting.rows == 0 {
+                break;
+            }
+            self.bound_log()?;
+            let sqlite = self.sqlite("evict from");
+            let Self { evictor, connection, accounting, setup, .. } = self;
+            let hot = |key: &[u8]| setup.copies.has(key);
+            let evicted = evictor.evict_slice(connection, accounting, manner, &hot).map_err(sqlite)?;
+            rows += evicted.rows;
+            bytes += evicted.bytes;
+        }
+        if rows + expired > 0 {
+            // Where nobody is there to hear it, the next event finds out.
+            let _ = self.send(Event::Evicted(Evicted { rows, bytes, expired, accounting: self.accounting }));
+        }
+        Ok(rows + expired > 0)
+    }
+
+    /// Removes expired rows until there are no more, or enough; how many.
+    fn sweep_until(&mut self, enough: impl Fn(&Self) -> bool) -> Result<usize, StoreError> {
+        let mut expired = 0;
+        while !enough(self) {
+            self.bound_log()?;
+            let slice = self.setup.sweep_slice_rows;
+            let now_ms = self.setup.clock.now_ms();
+            let swept = merge::sweep_slice(&self.connection, &mut self.accounting, slice, now_ms)
+                .map_err(self.sqlite("clean up"))?;
+            expired += swept.rows;
+            if swept.rows < slice {
+                break;
+            }
+        }
+        Ok(expired)
+    }
+}
+
+fn delete_backing(backing: Backing) {
+    let deleted = match backing {
+        Backing::Journal(journal) => journal.delete(),
+        Backing::Found(found) => found.iter().try_for_each(Found::delete),
+    };
+    if let Err(error) = deleted {
+        tracing::warn!("{error}; it is merged already and goes at the next start");
+    }
+}

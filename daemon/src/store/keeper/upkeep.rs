@@ -1,0 +1,182 @@
+//! What the keeper does beside merging: removing what has expired, cutting back the main file's log, giving free pages
+//! back to the file system, keeping the file below its cap, and taking the reserve again when there is room.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::{Desk, End, Event, Sweep, Swept};
+use crate::clock::Stopwatch;
+use crate::store::main_file::{self, PAGE_BYTES};
+use crate::store::{StoreError, merge};
+
+/// How often a full disk is looked at for room.
+const ROOM_INTERVAL: Duration = Duration::from_millis(200);
+
+/// Pause while the log cannot be cut back because a reader is in it.
+const READER_PAUSE: Duration = Duration::from_millis(5);
+
+/// Free pages worth giving back: this many, and this part of the file. Fewer will be needed again soon.
+const FREE_PAGES_MIN: u64 = 1_024;
+const FREE_PART: u64 = 4;
+
+/// Pages moved or cut off in one transaction: some milliseconds.
+const VACUUM_PAGES: u64 = 512;
+
+/// Bytes that are evicted in one go where the file is above its cap, after it was lowered.
+const TRIM_BYTES: u64 = 1 << 20;
+
+/// When the keeper next has something to do without being asked.
+pub(super) enum Idle {
+    /// At once.
+    Now,
+    /// After a while.
+    After(Duration),
+    /// Not before a job comes.
+    Never,
+}
+
+/// Pages of the main file.
+#[derive(Clone, Copy, Debug)]
+struct Pages {
+    all: u64,
+    free: u64,
+}
+
+impl Desk {
+    pub(super) fn idle(&self) -> Idle {
+        if self.tidy || !self.sweeps.is_empty() {
+            Idle::Now
+        } else if self.reserve.is_held() {
+            Idle::Never
+        } else {
+            // Since the last look, whatever came in between.
+            Idle::After(ROOM_INTERVAL.saturating_sub(Duration::from_millis(self.looked_for_room.ms())))
+        }
+    }
+
+    /// A slice of whatever is left to do.
+    pub(super) fn tidy_up(&mut self) -> Result<(), End> {
+        if !self.sweeps.is_empty() {
+            return self.sweep();
+        }
+        if self.tidy {
+            self.tidy = self.tidy_file().unwrap_or_else(|error| {
+                // Costs room, not truth, and the next merge asks for it again.
+                tracing::warn!("{error}");
+                false
+            });
+            return Ok(());
+        }
+        self.looked_for_room = Stopwatch::start();
+        if self.reserve.take().is_ok() {
+            return self.send(Event::RoomAgain);
+        }
+        Ok(())
+    }
+
+    fn sweep(&mut self) -> Result<(), End> {
+        let slice = self.setup.sweep_slice_rows;
+        let now_ms = self.setup.clock.now_ms();
+        let swept = merge::sweep_slice(&self.connection, &mut self.accounting, slice, now_ms)
+            .map_err(self.sqlite("clean up"));
+        let swept = swept.and_then(|done| self.bound_log().map(|()| done));
+        let Some(sweep) = self.sweeps.front_mut() else { return Ok(()) };
+        match swept {
+            Ok(done) => {
+                sweep.rows += done.rows;
+                if done.rows == slice {
+                    return Ok(());
+                }
+            }
+            // Expired rows are never served, so a failed sweep costs room, not truth: the next one goes on.
+            Err(error) => tracing::warn!("clean-up stopped early: {error}"),
+        }
+        let Some(Sweep { rows, watch }) = self.sweeps.pop_front() else { return Ok(()) };
+        self.tidy |= rows > 0;
+        self.send(Event::Swept(Swept { rows, ms: watch.ms(), accounting: self.accounting }))
+    }
+
+    /// One slice of making the file smaller; whether there is more to do.
+    fn tidy_file(&mut self) -> Result<bool, StoreError> {
+        let pages = self.pages()?;
+        let cap_pages = self.setup.budget.main_bytes.map(|bytes| bytes / u64::from(PAGE_BYTES));
+        let above = cap_pages.is_some_and(|cap| pages.all > cap);
+        if above && cap_pages.is_some_and(|cap| pages.all - pages.free > cap) && self.evict_for(TRIM_BYTES)? {
+            return Ok(true);
+        }
+        let worthwhile = pages.free >= FREE_PAGES_MIN && pages.free * FREE_PART >= pages.all;
+        if pages.free > 0 && (above || worthwhile) {
+            self.bound_log()?;
+            let vacuum = format!("PRAGMA incremental_vacuum({VACUUM_PAGES})");
+            self.connection.execute_batch(&vacuum).map_err(self.sqlite("give back room of"))?;
+            let after = self.pages()?;
+            self.tally.vacuumed_pages.fetch_add(pages.all - after.all, Ordering::Relaxed);
+            if after.all < pages.all {
+                return Ok(true);
+            }
+        }
+        if let Some(cap) = cap_pages {
+            // The last word on the file's size: a transaction that would need more fails, and makes room.
+            let limit = format!("PRAGMA max_page_count = {cap}");
+            self.connection.query_row(&limit, (), |_| Ok(())).map_err(self.sqlite("limit the size of"))?;
+        }
+        if self.wal_bytes() > 0 && worthwhile {
+            // Only now is the file itself cut off.
+            self.checkpoint()?;
+        }
+        Ok(false)
+    }
+
+    /// Whether the main file has come so close to its share of the disk that a slice may have failed for that.
+    pub(super) fn file_at_cap(&self, slice_bytes: u64) -> bool {
+        let Some(cap) = self.setup.budget.main_bytes else { return false };
+        let Ok(Pages { all, free }) = self.pages() else { return false };
+        // A row takes at most twice its size, and at least its share of a page split in two.
+        let slice = 2 * slice_bytes + self.setup.budget.slice_rows as u64 * u64::from(PAGE_BYTES);
+        (all - free) * u64::from(PAGE_BYTES) + slice >= cap
+    }
+
+    fn pages(&self) -> Result<Pages, StoreError> {
+        let count = |pragma| {
+            let pages: rusqlite::Result<i64> =
+                self.connection.pragma_query_value(None, pragma, |row| row.get(0));
+            pages.map(|pages| pages as u64).map_err(self.sqlite("look at"))
+        };
+        Ok(Pages { all: count("page_count")?, free: count("freelist_count")? })
+    }
+
+    /// Cuts the log back where it has grown to its limit. Where a reader is in it that may wait, up to twice the limit.
+    pub(super) fn bound_log(&mut self) -> Result<(), StoreError> {
+        let limit = self.setup.budget.wal_bytes;
+        while self.wal_bytes() >= limit && !self.checkpoint()? && self.wal_bytes() >= 2 * limit {
+            if self.setup.clock.now_ms() >= self.give_up_ms.load(Ordering::Relaxed) {
+                break;
+            }
+            std::thread::sleep(READER_PAUSE);
+        }
+        Ok(())
+    }
+
+    /// Writes the log's pages into the file and cuts it to nothing; false where a reader was in the way.
+    fn checkpoint(&mut self) -> Result<bool, StoreError> {
+        let busy: bool = self
+            .connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |row| row.get(0))
+            .map_err(self.sqlite("checkpoint"))?;
+        self.tally.checkpoints.fetch_add(u64::from(!busy), Ordering::Relaxed);
+        Ok(!busy)
+    }
+
+    fn wal_bytes(&self) -> u64 {
+        self.wal.metadata().map_or(0, |wal| wal.len())
+    }
+
+    /// Why only deletions are taken.
+    pub(super) fn no_reserve(&self) -> StoreError {
+        StoreError::Io {
+            action: "keep a reserve for deletions in",
+            path: main_file::path_in(&self.setup.dir),
+            source: std::io::ErrorKind::StorageFull.into(),
+        }
+    }
+}

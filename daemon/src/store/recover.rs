@@ -1,0 +1,137 @@
+//! What a start does with the journals it finds: those that were merged are deleted, the others are replayed into one
+//! generation of the write buffer, which is then merged like any other.
+//!
+//! A journal that cannot be read to its end, or one that is missing from the sequence, may have held newer values or
+//! deletions of any key. So that no old value comes back, everything older is given up then.
+
+use std::path::Path;
+
+use super::batch::Write;
+use super::error::StoreError;
+use super::journal::Found;
+use super::main_file;
+use crate::buffer::Generation;
+use crate::clock::utc_stamp;
+
+/// What the journals held.
+#[derive(Debug)]
+pub(super) struct Recovered {
+    /// Their writes; `None` where there were no journals to merge.
+    pub(super) generation: Option<Generation>,
+    /// The files it came from, to be deleted once it is merged.
+    pub(super) journals: Vec<Found>,
+}
+
+/// Replays the journals newer than generation `merged` and deletes the others.
+pub(super) fn recover(dir: &Path, merged: u64, now_ms: i64) -> Result<Recovered, StoreError> {
+    let (done, found): (Vec<_>, Vec<_>) =
+        Found::all(dir)?.into_iter().partition(|journal| journal.generation <= merged);
+    if !done.is_empty() {
+        sync_main_log(dir)?;
+    }
+    done.iter().try_for_each(Found::delete)?;
+    let Some(newest) = found.last() else { return Ok(Recovered { generation: None, journals: found }) };
+    let mut recovered = Generation::new(newest.generation);
+    let mut journals = Vec::new();
+    let mut expected = merged + 1;
+    for journal in found {
+        if journal.generation != expected {
+            tracing::error!(
+                "journals {expected} to {} are missing: the database is older than they are, and its entries are given up",
+                journal.generation - 1
+            );
+            drop(recovered.flush());
+        }
+        expected = journal.generation + 1;
+        match replay(&journal, &mut recovered) {
+            Err(error) if error.is_damage() => {
+                let aside = journal.set_aside(&utc_stamp(now_ms))?;
+                tracing::error!(
+                    "{error}: it is set aside as {}, and all that is older is given up",
+                    aside.display()
+                );
+            }
+            replayed => {
+                replayed?;
+                journals.push(journal);
+            }
+        }
+    }
+    Ok(Recovered { generation: Some(recovered), journals })
+}
+
+fn replay(journal: &Found, recovered: &mut Generation) -> Result<(), StoreError> {
+    let outcome = journal.replay(|write| match write {
+        Write::Put(key, state) => recovered.put(key.into(), state),
+        Write::Flush => drop(recovered.flush()),
+    });
+    if outcome.as_ref().is_err_and(StoreError::is_damage) {
+        drop(recovered.flush());
+    }
+    outcome
+}
+
+/// The run before may have died between writing rows to the main file's log and forcing it to disk.
+fn sync_main_log(dir: &Path) -> Result<(), StoreError> {
+    let wal = main_file::wal_path_in(dir);
+    let io = || StoreError::io("sync", &wal);
+    std::fs::File::open(&wal).map_err(io())?.sync_data().map_err(io())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entry::{Entry, State};
+    use crate::store::batch::BatchEncoder;
+    use crate::store::journal::{Journal, Sync};
+
+    fn journal(dir: &Path, generation: u64, key: &str) {
+        let mut batch = BatchEncoder::default();
+        batch.put(key.as_bytes(), &State::Live(Entry::forever("v")));
+        Journal::create(dir, generation, Sync::Deferred).unwrap().commit(batch.bytes()).unwrap();
+    }
+
+    fn recovered(dir: &Path, merged: u64) -> (Vec<u64>, bool, Vec<String>) {
+        let Recovered { generation, journals } = recover(dir, merged, 0).unwrap();
+        let generation = generation.unwrap();
+        let keys = generation.slots(0).map(|(key, _)| String::from_utf8_lossy(key).into_owned()).collect();
+        (journals.iter().map(|journal| journal.generation).collect(), generation.flushed(), keys)
+    }
+
+    #[test]
+    fn a_whole_sequence_is_replayed() {
+        let dir = tempfile::tempdir().unwrap();
+        journal(dir.path(), 8, "b");
+        journal(dir.path(), 7, "a");
+        assert_eq!(recovered(dir.path(), 6), (vec![7, 8], false, vec!["a".into(), "b".into()]));
+    }
+
+    #[test]
+    fn where_one_is_missing_nothing_older_counts() {
+        let dir = tempfile::tempdir().unwrap();
+        for (generation, key) in [(7, "a"), (9, "c"), (10, "d")] {
+            journal(dir.path(), generation, key);
+        }
+        assert_eq!(recovered(dir.path(), 6), (vec![7, 9, 10], true, vec!["c".into(), "d".into()]));
+    }
+
+    #[test]
+    fn a_damaged_one_is_set_aside_and_nothing_older_counts() {
+        let dir = tempfile::tempdir().unwrap();
+        for (generation, key) in [(7, "a"), (8, "b"), (9, "c")] {
+            journal(dir.path(), generation, key);
+        }
+        let damaged = dir.path().join("journal-000000000008.db");
+        std::fs::write(
+            &damaged,
+            b"garbage, and long enough to be taken for the header of a database file. ".repeat(60),
+        )
+        .unwrap();
+        assert_eq!(recovered(dir.path(), 6), (vec![7, 9], true, vec!["c".into()]));
+        assert!(!damaged.exists());
+        let aside = std::fs::read_dir(dir.path()).unwrap().filter(|file| {
+            file.as_ref().unwrap().file_name().to_string_lossy().starts_with("journal-000000000008.db")
+        });
+        assert_eq!(aside.count(), 2, "the file and its log");
+    }
+}
