@@ -7,6 +7,7 @@
 
 mod world;
 
+use super::tiers::LookUp;
 use world::{Bug, Step, World};
 
 /// Calls `each` with every merging of `actors` that keeps each one's own order.
@@ -119,6 +120,15 @@ fn an_entry_in_the_front_does_not_outlive_a_change() {
     for change in [Step::Write(1), Step::Delete(1), Step::Flush(1)] {
         assert_eq!(run_warm(change, Bug::None), (9_240, 0));
     }
+}
+
+#[test]
+fn copies_of_rows_that_were_evicted_do_not_come_back() {
+    let mut world = World::new(MEMORY_CAP_BYTES, 0, Bug::None);
+    world.step(Step::Warm);
+    let [between, afterwards] = world.evict_everything();
+    assert!(matches!(between, LookUp::Known(None, _)), "{between:?}");
+    assert!(matches!(afterwards, LookUp::Unknown), "{afterwards:?}");
 }
 
 #[test]

@@ -208,6 +208,11 @@ impl Tiers {
     pub fn release(&mut self, generation: u64, main_rows: i64) -> Option<Arc<Generation>> {
         debug_assert_eq!(self.sealed.as_ref().map(|sealed| sealed.id()), Some(generation));
         self.main_empty = main_rows == 0;
+        if self.main_empty {
+            // Copies may outlive rows that were evicted. From here on their keys are absent, and must stay so.
+            self.front = Front::default();
+            self.memory.flush();
+        }
         self.releases += 1;
         self.sealed.take()
     }

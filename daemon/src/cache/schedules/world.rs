@@ -118,6 +118,16 @@ impl World {
         }
     }
 
+    /// Everything is evicted from the main file, as a merge finds, and then it gets other rows: what a reader finds in
+    /// between, and afterwards.
+    pub(super) fn evict_everything(&mut self) -> [LookUp; 2] {
+        [0, 1].map(|main_rows| {
+            let sealed = self.tiers.seal();
+            self.tiers.release(sealed.id(), main_rows);
+            self.tiers.look_up(KEY, NOW_MS)
+        })
+    }
+
     pub(super) fn step(&mut self, step: Step) {
         match step {
             Step::Write(version) => self.write(version, State::Live(entry(version))),
