@@ -32,6 +32,18 @@ impl<'k> Hashed<'k> {
         static SEED: LazyLock<foldhash::fast::RandomState> = LazyLock::new(Default::default);
         Self { key, hash: SEED.hash_one(key) }
     }
+
+    /// The key itself.
+    #[must_use]
+    pub fn key(self) -> &'k [u8] {
+        self.key
+    }
+
+    /// Its hash.
+    #[must_use]
+    pub fn hash(self) -> u64 {
+        self.hash
+    }
 }
 
 /// Room is made ahead for at most so many slots.
@@ -224,11 +236,11 @@ impl Generation {
 
     /// Moves every write of `newer`, in order, into this generation, telling `written` each key. `newer` is left empty,
     /// with its memory. Returns what a flush among them threw away, to be dropped elsewhere.
-    pub fn absorb(&mut self, newer: &mut Self, mut written: impl FnMut(&[u8])) -> Option<Flushed> {
+    pub fn absorb(&mut self, newer: &mut Self, mut written: impl FnMut(Hashed<'_>)) -> Option<Flushed> {
         let dropped = newer.flushed.then(|| self.flush());
         self.fetch(newer.slots.iter().map(|slot| slot.hash));
         for Slot { key, hash, state, .. } in newer.slots.drain(..) {
-            written(&key);
+            written(Hashed { key: &key, hash });
             self.put_hashed(key, hash, state);
         }
         newer.clear();

@@ -19,6 +19,10 @@ use crate::store::{Event, Fetched, Merged, Readers, StoreError, Synced};
 /// Keys one blocking thread reads before another could have helped: some hundred microseconds of work.
 const LOAD_CHUNK: usize = 64;
 
+/// How often a turn that keeps growing is left open. Against one look, 8 make turns of 5.5 instead of 4.5 writes (50
+/// connections, one SET each) and take 2 to 4 % off the CPU time of a SET; a look costs a poll for events of 0.2 us, a small commit 7.
+const LOOKS_MAX: usize = 8;
+
 /// The cache's tasks, not yet running.
 #[derive(Debug)]
 pub struct Background {
@@ -55,10 +59,31 @@ impl Cache {
             if self.0.config.durability == Durability::Memory {
                 tokio::time::sleep(self.0.config.flush_interval).await;
             } else {
-                // Every connection that is ready now runs before this task is polled again: they all join the turn.
-                tokio::task::yield_now().await;
+                self.let_others_join().await;
             }
             self.commit();
+        }
+    }
+
+    /// Steps back until nobody joins the turn any more, or everybody has. Every connection that is ready runs before this
+    /// task is polled again, so this waits for no one who has not sent anything yet.
+    async fn let_others_join(&self) {
+        let joined = || {
+            let inner = self.0.inner.borrow();
+            (inner.turn.waiting() as u64, inner.counters.get(Stat::Connections))
+        };
+        let (mut before, mut connections) = joined();
+        for _ in 0..LOOKS_MAX {
+            if before == connections {
+                return;
+            }
+            tokio::task::yield_now().await;
+            let after;
+            (after, connections) = joined();
+            if after == before {
+                return;
+            }
+            before = after;
         }
     }
 

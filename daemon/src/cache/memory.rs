@@ -18,6 +18,9 @@ use crate::store::Copies;
 /// nodes, queues and frequency sketch, and our two heap blocks.
 const ENTRY_OVERHEAD_BYTES: usize = 340;
 
+/// The part of the cap that is left to the front, in any case: one in so many.
+const FRONT_SHARE: u64 = 16;
+
 /// The memory tier; clones share it. Without a cap there is none, and every look-up misses.
 #[derive(Clone, Debug)]
 pub struct Memory {
@@ -42,7 +45,7 @@ impl Memory {
         let counter = Arc::clone(&evictions);
         let cache = (cap_bytes > 0).then(|| {
             Cache::builder()
-                .max_capacity(cap_bytes)
+                .max_capacity(cap_bytes - cap_bytes / FRONT_SHARE)
                 .weigher(|key: &Key, copy: &Copy| {
                     u32::try_from(key.len() + copy.entry.value.len() + ENTRY_OVERHEAD_BYTES)
                         .unwrap_or(u32::MAX)
@@ -62,6 +65,13 @@ impl Memory {
     pub fn get(&self, key: &[u8]) -> Option<Entry> {
         let copy = self.cache.as_ref()?.get(key)?;
         (copy.epoch == self.epoch()).then_some(copy.entry)
+    }
+
+    /// Has moka know that the copy under `key` was asked for, though it was answered without it.
+    pub fn note_read(&self, key: &[u8]) {
+        if let Some(cache) = &self.cache {
+            cache.get(key);
+        }
     }
 
     /// Takes in a row that was just read from the main file and is current.
@@ -97,6 +107,13 @@ impl Memory {
         let (entries, bytes) =
             self.cache.as_ref().map_or((0, 0), |cache| (cache.entry_count(), cache.weighted_size()));
         (entries, bytes, self.cap_bytes, self.evictions.load(Ordering::Relaxed))
+    }
+
+    /// Bytes of the cap that are not taken up: the front may have them.
+    #[must_use]
+    pub fn spare_bytes(&self) -> usize {
+        let taken = self.cache.as_ref().map_or(self.cap_bytes, Cache::weighted_size);
+        self.cap_bytes.saturating_sub(taken) as usize
     }
 
     /// Has moka do its housekeeping now; otherwise it is done in passing by look-ups.

@@ -17,6 +17,7 @@ mod clean;
 mod commit;
 mod count;
 mod cursors;
+mod front;
 mod gauges;
 mod loads;
 mod memory;

@@ -13,6 +13,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::front::Front;
 use super::loads::{Loads, Row, Ticket};
 use super::memory::Memory;
 use crate::buffer::{Flushed, Generation, Hashed};
@@ -27,6 +28,8 @@ pub struct Tiers {
     active: Generation,
     sealed: Option<Arc<Generation>>,
     memory: Memory,
+    /// Before the memory tier, and part of it.
+    front: Front,
     loads: Loads,
     /// Whether the main file had no row when the sealed generation, if any, began to be merged: then every key that the
     /// buffer lacks is absent, and no read is needed to say so.
@@ -79,6 +82,7 @@ impl Tiers {
             active: Generation::new(active_id),
             sealed: recovered,
             memory,
+            front: Front::default(),
             loads: Loads::default(),
             main_empty: main_rows == 0,
             releases: 0,
@@ -86,7 +90,7 @@ impl Tiers {
     }
 
     /// What is known of `key` at `now_ms`. An entry whose deadline has passed is never among it.
-    pub fn look_up(&self, key: &[u8], now_ms: i64) -> LookUp {
+    pub fn look_up(&mut self, key: &[u8], now_ms: i64) -> LookUp {
         let known = |state: &State, source| LookUp::Known(state.live(now_ms).cloned(), source);
         let hashed = Hashed::new(key);
         if let Some(state) = self.pending.read(hashed) {
@@ -110,12 +114,25 @@ impl Tiers {
             Some(Err(error)) => return LookUp::Failed(Rc::clone(error)),
             None => {}
         }
-        match self.memory.get(key) {
+        self.in_memory(hashed, now_ms)
+    }
+
+    fn in_memory(&mut self, key: Hashed<'_>, now_ms: i64) -> LookUp {
+        if let Some((entry, tell)) = self.front.get(key, now_ms) {
+            if tell {
+                self.memory.note_read(key.key());
+            }
+            return LookUp::Known(Some(entry), Source::Memory);
+        }
+        match self.memory.get(key.key()) {
             Some(entry) if entry.deadline.passed(now_ms) => {
-                self.memory.drop_expired(key);
+                self.memory.drop_expired(key.key());
                 LookUp::Known(None, Source::Memory)
             }
-            Some(entry) => LookUp::Known(Some(entry), Source::Memory),
+            Some(entry) => {
+                self.front.fill(key, &entry, self.memory.spare_bytes());
+                LookUp::Known(Some(entry), Source::Memory)
+            }
             None => LookUp::Unknown,
         }
     }
@@ -147,13 +164,27 @@ impl Tiers {
     }
 
     /// This turn's writes are committed: makes them visible. What a flush threw away is returned, to be dropped elsewhere.
-    pub fn publish(&mut self) -> Option<Flushed> {
+    pub fn publish(&mut self) -> Option<(Flushed, Front)> {
+        let mut front = None;
         if self.pending.flushed() {
             self.loads.flushed();
             self.memory.flush();
+            front = Some(std::mem::take(&mut self.front));
         }
-        let Self { pending, active, loads, .. } = self;
-        active.absorb(pending, |key| loads.written(key))
+        let Self { pending, active, loads, front: kept, .. } = self;
+        let flushed = active.absorb(pending, |key| {
+            loads.written(key.key());
+            kept.remove(key);
+        });
+        flushed.zip(front)
+    }
+
+    /// As [`publish`](Self::publish), and the front keeps what it holds: a bug for the schedules to show.
+    #[cfg(test)]
+    pub fn publish_past_the_front(&mut self) {
+        let front = std::mem::take(&mut self.front);
+        drop(self.publish());
+        self.front = front;
     }
 
     /// This turn's writes were not committed: forgets them.
@@ -178,6 +209,11 @@ impl Tiers {
     pub fn release(&mut self, generation: u64, main_rows: i64) -> Option<Arc<Generation>> {
         debug_assert_eq!(self.sealed.as_ref().map(|sealed| sealed.id()), Some(generation));
         self.main_empty = main_rows == 0;
+        if self.main_empty {
+            // Copies may outlive rows that were evicted. From here on their keys are absent, and must stay so.
+            self.front = Front::default();
+            self.memory.flush();
+        }
         self.releases += 1;
         self.sealed.take()
     }
@@ -300,6 +336,13 @@ impl Tiers {
     #[must_use]
     pub fn releases(&self) -> u64 {
         self.releases
+    }
+
+    /// See [`Memory::figures`]; the bytes are those of the front as well.
+    #[must_use]
+    pub fn memory_figures(&self) -> (u64, u64, u64, u64) {
+        let (entries, bytes, cap_bytes, evictions) = self.memory.figures();
+        (entries, bytes + self.front.bytes() as u64, cap_bytes, evictions)
     }
 
     /// The memory tier.

@@ -29,6 +29,11 @@ impl Turn {
         .await
     }
 
+    /// How many wait for it.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.borrow().len()
+    }
+
     pub(super) fn end(&self, outcome: Result<(), CommandError>) {
         let ended_before = self.outcome.set(outcome).is_err();
         debug_assert!(!ended_before, "a turn is committed once");

@@ -273,6 +273,10 @@ fn number(buf: &[u8], at: usize) -> Number {
     if let Some(&[digit @ b'0'..=b'9', b'\r', b'\n']) = buf.get(at..at + 3) {
         return Number::Is { value: i64::from(digit - b'0'), next: at + 3 };
     }
+    // And most other lengths two.
+    if let Some(&[tens @ b'1'..=b'9', digit @ b'0'..=b'9', b'\r', b'\n']) = buf.get(at..at + 4) {
+        return Number::Is { value: i64::from(tens - b'0') * 10 + i64::from(digit - b'0'), next: at + 4 };
+    }
     let text = &buf[at..buf.len().min(at + COUNT_BYTES)];
     let negative = text.first() == Some(&b'-');
     let digits_at = usize::from(negative);
