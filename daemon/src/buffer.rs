@@ -12,6 +12,7 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
 use crate::entry::{Key, State};
+use crate::yielding::Yielding;
 
 /// Bytes a slot costs beside key and value, measured as resident growth over a million of them: the slot itself, its place in
 /// the table of positions, the heap block of the value.
@@ -311,8 +312,14 @@ impl Generation {
     /// Keys and slots in key order, as a merge wants them.
     #[must_use]
     pub fn sorted(&self) -> Vec<(&Key, &Slot)> {
+        /// Comparisons before others may have the processor: some hundred microseconds.
+        const COMPARISONS_A_YIELD: u32 = 2_048;
         let mut sorted: Vec<_> = self.slots(0).collect();
-        sorted.sort_unstable_by_key(|&(key, _)| key);
+        let mut yielding = Yielding::every(COMPARISONS_A_YIELD);
+        sorted.sort_unstable_by(|(one, _), (other, _)| {
+            yielding.step();
+            one.cmp(other)
+        });
         sorted
     }
 }

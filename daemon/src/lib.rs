@@ -31,3 +31,4 @@ pub mod server;
 pub mod signals;
 mod stats;
 mod store;
+mod yielding;

@@ -13,6 +13,7 @@ use moka::sync::Cache;
 use crate::buffer::Generation;
 use crate::entry::{Entry, Key, State};
 use crate::store::Copies;
+use crate::yielding::Yielding;
 
 /// What an entry costs beside its key and value, measured as resident growth over a million entries of 64 bytes: moka's
 /// nodes, queues and frequency sketch, and our two heap blocks.
@@ -20,6 +21,9 @@ const ENTRY_OVERHEAD_BYTES: usize = 340;
 
 /// The part of the cap that is left to the front, in any case: one in so many.
 const FRONT_SHARE: u64 = 16;
+
+/// Copies brought up to date before others may have the processor.
+const KEYS_A_YIELD: u32 = 256;
 
 /// The memory tier; clones share it. Without a cap there is none, and every look-up misses.
 #[derive(Clone, Debug)]
@@ -135,7 +139,9 @@ impl Copies for Memory {
     /// taken in, others only refreshed.
     fn refresh(&self, generation: &Generation) {
         let Some(cache) = &self.cache else { return };
+        let mut yielding = Yielding::every(KEYS_A_YIELD);
         for (key, slot) in generation.slots(0) {
+            yielding.step();
             match &slot.state {
                 State::Live(entry) if slot.was_read() || cache.contains_key(&key[..]) => {
                     self.insert(key, entry, generation.epoch());

@@ -27,7 +27,7 @@ use crate::store::{Readers, ScanLimits, ScanStep, Store};
 const KEYS_A_STEP: usize = 1_000;
 
 /// Keys deleted in one step, and so in one commit: well below what a reader that has to wait for it notices.
-const DELETIONS_A_STEP: usize = 100;
+const DELETIONS_A_STEP: usize = 32;
 
 /// Rows looked at in one step where few match: some milliseconds, beside the event loop.
 const ROWS_A_STEP: usize = 10_000;

@@ -46,6 +46,10 @@ const EVENTS: usize = 64;
 /// How long a stop waits for a merge under way. What is not merged then stays in the journal.
 const STOP_GRACE_MS: i64 = 3_000;
 
+/// How much the keeper steps back where the event loop wants the same core: a reader then gets it at once and not when the
+/// keeper's turn is over, some milliseconds later. Not more, or merges would starve where other programs use the cores.
+const NICENESS: i32 = 5;
+
 /// Where the writes of a generation are still to be found on disk.
 #[derive(Debug)]
 pub(super) enum Backing {
@@ -294,6 +298,8 @@ struct End;
 
 impl Desk {
     fn work(mut self, inbox: &Receiver<Job>) {
+        // Where it may not, it works on as before.
+        let _ = rustix::process::setpriority_process(None, NICENESS);
         if !self.reserve.is_held() {
             let _ = self.send(Event::Full(self.no_reserve()));
         }

@@ -9,6 +9,10 @@ use super::row::Packer;
 use super::sql;
 use crate::buffer::Slot;
 use crate::entry::{Key, State};
+use crate::yielding::Yielding;
+
+/// Rows written before others may have the processor: some hundred microseconds.
+pub(super) const ROWS_A_YIELD: u32 = 32;
 
 /// What a slice did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,6 +59,7 @@ pub(super) fn merge_slice(
     transact(connection, accounting, |connection, accounting| {
         let mut rows = Rows::new(connection, accounting)?;
         let before = rows.sizes(slots.iter().map(|(key, _)| &key[..]))?;
+        let mut yielding = Yielding::every(ROWS_A_YIELD);
         let mut done = Done::default();
         for ((key, slot), before) in slots.iter().zip(before) {
             match &slot.state {
@@ -68,6 +73,7 @@ pub(super) fn merge_slice(
                 State::Deleted => rows.delete(key, before)?,
             }
             done.rows += 1;
+            yielding.step();
         }
         Ok(done)
     })
@@ -114,8 +120,10 @@ pub(super) fn sweep_slice(
             })?
             .collect::<rusqlite::Result<_>>()?;
         let mut rows = Rows::new(connection, accounting)?;
+        let mut yielding = Yielding::every(ROWS_A_YIELD);
         for (key, size) in &expired {
             rows.delete(key, Some(*size))?;
+            yielding.step();
         }
         Ok(Done { rows: expired.len(), expired: expired.len() })
     })
