@@ -29,6 +29,8 @@ pub(super) const IN_INTERVALS_MS_MAX: u64 = 1_000;
 pub(super) struct Hot {
     /// Keys of the list that are still to be brought back, from the greatest down. A stop saves them with the others.
     pub(super) left: Vec<Key>,
+    /// Whether the list of the run before has been read. Until then it must not be replaced: nothing is hot yet.
+    pub(super) is_read: bool,
     /// Whether the last list could not be saved.
     unsaved: bool,
 }
@@ -55,6 +57,9 @@ impl Cache {
         let now_ms = self.now_ms();
         let (memory, left) = {
             let mut inner = self.0.inner.borrow_mut();
+            if !inner.hot.is_read {
+                return;
+            }
             if let Some(why) = &inner.full {
                 // What room there is is kept for deletions.
                 let error = CommandError::Full(why.clone());

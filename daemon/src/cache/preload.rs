@@ -65,21 +65,23 @@ impl Cache {
         })
         .await;
         let listed = keys.len();
-        if listed == 0 {
-            return;
-        }
         let recovering = {
             let mut inner = self.0.inner.borrow_mut();
+            inner.hot.is_read = true;
             inner.hot.left = keys;
             inner.tiers.merging() && inner.tiers.releases() == 0
         };
+        if listed == 0 {
+            return;
+        }
         let mut buffered = Vec::new();
         let mut preloaded = self.load_left(Pass::First(&mut buffered)).await;
         if recovering && !buffered.is_empty() {
             // What an earlier run had not merged. Having been asked for, it is taken into the memory tier with the merge,
             // unless the merge was past that already.
             self.first_merge().await;
-            self.0.inner.borrow_mut().hot.left = buffered;
+            // Beside what a stop has left, if one has come.
+            self.0.inner.borrow_mut().hot.left.extend(buffered);
             preloaded += self.load_left(Pass::Second).await;
         }
         tracing::info!("preloaded {preloaded} of {listed} hot entries in {} ms", watch.ms());
