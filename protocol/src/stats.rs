@@ -156,10 +156,12 @@ stats! {
         BufferEntries "buffer_entries": Gauge, "1", "writes on their way to SQLite";
         BufferBytes "buffer_bytes": Gauge, "bytes", "bytes of the writes on their way to SQLite";
         MemoryEvictions "memory_evictions": Counter, "1", "entries dropped from memory for room, still on disk";
+        Preloaded "preloaded": Counter, "1", "entries in use before the start that were brought back into memory";
+        HotKeysSaved "hot_keys_saved": Gauge, "1", "keys in the list for the next start, as last saved";
     }
     /// Files, commits and merges.
     Disk "disk" {
-        DiskBytes "disk_bytes": Gauge, "bytes", "size of the database, its log, the journals and the reserve";
+        DiskBytes "disk_bytes": Gauge, "bytes", "size of the database, its log, the journals, the reserve and the hot keys";
         DiskCapBytes "disk_cap_bytes": Gauge, "bytes", "bytes these may take together, as configured; 0 for no limit";
         DiskFull "disk_full": Gauge, "1", "1 while the disk is full and only deletions are taken";
         WalBytes "wal_bytes": Gauge, "bytes", "size of SQLite's write-ahead log";

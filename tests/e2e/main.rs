@@ -7,6 +7,7 @@
 //! | [`basics`] | what each command answers, in both dialects. A new command: one file in `transcripts/` |
 //! | [`restart`] | what survives SIGTERM and SIGKILL |
 //! | [`tiers`] | memory tier on, off and tiny: same answers, never an older value |
+//! | [`preload`] | what was in memory before a restart is there again |
 //! | [`walks`] | KEYS, SCAN and DELPAT over all tiers, under load, and over many keys |
 //! | [`expiry`] | deadlines, clean-up, and what STATS says about them |
 //! | [`offline`] | looking after the data: check, compact, backup, export, import, and BACKUP |
@@ -41,6 +42,7 @@ mod full_disk;
 mod limits;
 mod offline;
 mod packages;
+mod preload;
 mod readme;
 mod restart;
 mod running;

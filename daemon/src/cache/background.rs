@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
+use super::hot::AT_STOP_MS_MAX;
 use super::{Cache, Inner, Spare};
 use crate::config::Durability;
 use crate::entry::Key;
@@ -17,7 +18,7 @@ use crate::error::CommandError;
 use crate::store::{Event, Fetched, Merged, Readers, StoreError, Synced};
 
 /// Keys one blocking thread reads before another could have helped: some hundred microseconds of work.
-const LOAD_CHUNK: usize = 64;
+pub(super) const LOAD_CHUNK: usize = 64;
 
 /// How often a turn that keeps growing is left open. Against one look, 8 make turns of 5.5 instead of 4.5 writes (50
 /// connections, one SET each) and take 2 to 4 % off the CPU time of a SET; a look costs a poll for events of 0.2 us, a small commit 7.
@@ -47,7 +48,8 @@ impl Background {
         tasks.spawn_local(cache.clone().hear_keeper(events));
         tasks.spawn_local(cache.clone().hear_syncer(synced));
         tasks.spawn_local(cache.clone().merge_in_intervals());
-        tasks.spawn_local(cache.clean_in_intervals());
+        tasks.spawn_local(cache.clone().clean_in_intervals());
+        tasks.spawn_local(cache.keep_hot_keys());
         tasks
     }
 }
@@ -258,15 +260,18 @@ impl Cache {
         error
     }
 
-    /// Commits, merges what can be merged, and ends the store's threads. The cache cannot be used afterwards.
+    /// Commits, merges what can be merged, saves the list of hot keys, and ends the store's threads. The cache cannot be used
+    /// afterwards.
     pub async fn stop(&self) {
         self.commit();
-        let store = {
+        {
             let mut inner = self.0.inner.borrow_mut();
             self.seal_if(&mut inner, |_, _, _| true);
             inner.stopping = true;
-            inner.store.take()
-        };
+        }
+        // Beside the merge, which takes longer.
+        self.save_hot_keys(AT_STOP_MS_MAX).await;
+        let store = self.0.inner.borrow_mut().store.take();
         if let Some(store) = store {
             blocking(move || store.stop()).await;
         }

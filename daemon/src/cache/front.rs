@@ -86,6 +86,12 @@ impl Front {
         }
     }
 
+    /// The keys in the next so many places from place `from` on; `None` beyond the last.
+    pub fn keys(&self, from: usize, places: usize) -> Option<Vec<Key>> {
+        let rest = self.places.get(from..).filter(|rest| !rest.is_empty())?;
+        Some(rest.iter().take(places).flatten().map(|held| held.key.clone()).collect())
+    }
+
     /// Bytes that the front takes: the table, keys and values. moka usually holds the same values, and counts them too.
     pub fn bytes(&self) -> usize {
         self.places.len() * size_of::<Option<Held>>() + self.content_bytes

@@ -120,6 +120,22 @@ impl Memory {
         self.cap_bytes.saturating_sub(taken) as usize
     }
 
+    /// Whether there is hardly room for more: at nine tenths of the cap, of which a sixteenth is the front's.
+    #[must_use]
+    pub fn is_nearly_full(&self) -> bool {
+        self.cache.as_ref().is_none_or(|cache| cache.weighted_size() >= self.cap_bytes / 10 * 9)
+    }
+
+    /// Gives the keys of all copies that count to `found`, in no order, until it says that it has enough.
+    pub fn each_key(&self, now_ms: i64, mut found: impl FnMut(&Key) -> bool) {
+        let epoch = self.epoch();
+        for (key, copy) in self.cache.iter().flatten() {
+            if copy.epoch == epoch && !copy.entry.deadline.passed(now_ms) && !found(&key) {
+                return;
+            }
+        }
+    }
+
     /// Has moka do its housekeeping now; otherwise it is done in passing by look-ups.
     pub fn tidy(&self) {
         if let Some(cache) = &self.cache {

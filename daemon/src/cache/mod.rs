@@ -19,9 +19,11 @@ mod count;
 mod cursors;
 mod front;
 mod gauges;
+mod hot;
 mod loads;
 mod memory;
 mod order;
+mod preload;
 mod room;
 #[cfg(test)]
 mod schedules;
@@ -34,10 +36,11 @@ mod walk;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use larder_protocol::Stat;
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
 use tokio_util::sync::CancellationToken;
 
 pub use background::Background;
@@ -53,9 +56,10 @@ use crate::config::{Durability, Settings};
 use crate::entry::Key;
 use crate::stats::{Counters, Durations};
 use crate::store::batch::BatchEncoder;
-use crate::store::{self, Accounting, Compression, Journal, Store, StoreError, Sync};
+use crate::store::{self, Accounting, Compression, HotList, Journal, Store, StoreError, Sync};
 use backup::BackingUp;
 use clean::Cleaning;
+use hot::Hot;
 use loads::Ticket;
 use tiers::{Tiers, Wanted};
 use walk::Walks;
@@ -81,6 +85,8 @@ struct Shared {
     live: Cell<Live>,
     /// `live` has changed.
     applied: Notify,
+    /// Held by whoever reads or writes the file, also while that goes on on another thread.
+    hot_list: Arc<Mutex<HotList>>,
 }
 
 /// The settings that matter here.
@@ -94,6 +100,9 @@ struct Config {
     disk_cap_bytes: u64,
     merge_interval: Duration,
     flush_interval: Duration,
+    /// 0 without a memory tier.
+    hot_keys: usize,
+    hot_keys_interval: Duration,
 }
 
 /// Those that may change while the daemon runs.
@@ -139,6 +148,7 @@ struct Inner {
     cleaning: Cleaning,
     backing_up: BackingUp,
     walks: Walks,
+    hot: Hot,
     /// Why the keeper cannot merge at present, if so.
     no_merge: Option<String>,
     /// Why there is no next journal at present, if so.
@@ -176,6 +186,7 @@ impl Cache {
             cleaning: Cleaning::default(),
             backing_up: BackingUp::default(),
             walks: Walks::default(),
+            hot: Hot::default(),
             no_merge: None,
             no_spare: None,
             full: None,
@@ -191,7 +202,10 @@ impl Cache {
             disk_cap_bytes: settings.disk_cap_bytes,
             merge_interval: settings.merge_interval,
             flush_interval: settings.flush_interval,
+            hot_keys: if settings.memory_cap_bytes > 0 { settings.hot_keys } else { 0 },
+            hot_keys_interval: settings.hot_keys_interval,
         };
+        let hot_list = HotList::in_dir(&settings.data, opened.budget.hot_list_bytes);
         let cache = Self(Rc::new(Shared {
             inner: RefCell::new(inner),
             clock,
@@ -203,6 +217,7 @@ impl Cache {
             config,
             live: Cell::new(Live::of(settings)),
             applied: Notify::new(),
+            hot_list: Arc::new(Mutex::new(hot_list)),
         }));
         let background = Background::new(cache.clone(), opened.events, opened.sync_reports);
         Ok((cache, background))

@@ -352,6 +352,12 @@ impl Tiers {
         (entries, bytes + self.front.bytes() as u64, cap_bytes, evictions)
     }
 
+    /// See [`Front::keys`].
+    #[must_use]
+    pub fn front_keys(&self, from: usize, places: usize) -> Option<Vec<Key>> {
+        self.front.keys(from, places)
+    }
+
     /// The memory tier.
     #[must_use]
     pub fn memory(&self) -> &Memory {

@@ -211,6 +211,22 @@ pub const SETTINGS: &[Setting] = &[
         help: "Memory for entries in use; 0 turns the memory tier off",
     },
     Setting {
+        name: "hot_keys",
+        group: Group::Memory,
+        kind: Kind::Count(field!(hot_keys), 0..=1_000_000),
+        default: Fallback::Number(100_000),
+        live: false,
+        help: "Entries in use whose keys are noted on disk, so that a restart brings them back into memory; 0 for none",
+    },
+    Setting {
+        name: "hot_keys_interval",
+        group: Group::Memory,
+        kind: Kind::Span(field!(hot_keys_interval), MS..=DAY),
+        default: Fallback::Text("5m"),
+        live: false,
+        help: "Time between such notes, for where the daemon does not stop in an orderly way",
+    },
+    Setting {
         name: "buffer_cap",
         group: Group::Memory,
         kind: Kind::Bytes(field!(buffer_cap_bytes), 64 * KIB..=64 * TIB),

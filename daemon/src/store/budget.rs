@@ -3,8 +3,10 @@
 //!
 //! ```text
 //! disk_cap = main file + its log (limit, and one slice beyond) + two journals (the active and the one being merged)
-//!            + reserve (a file of zeros that is given up when the disk is full)
+//!            + reserve (a file of zeros that is given up when the disk is full) + two lists of hot keys (one being written)
 //! ```
+
+use super::hot_list;
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -41,6 +43,8 @@ pub struct Budget {
     pub slice_bytes: usize,
     /// Room set aside for working off a full disk: what the log can grow by while deletions are merged.
     pub reserve_bytes: u64,
+    /// The list of hot keys.
+    pub hot_list_bytes: u64,
 }
 
 impl Budget {
@@ -56,7 +60,8 @@ impl Budget {
         let journal_bytes = journal_limit.min(whole / 16);
         let journal_cap_bytes = (JOURNAL_SLACK * journal_limit).min(whole / 8);
         let reserve_bytes = wal_bytes + beyond;
-        let others = wal_bytes + beyond + 2 * journal_cap_bytes + reserve_bytes;
+        let hot_list_bytes = hot_list::BYTES_MAX.min(whole / 64);
+        let others = wal_bytes + beyond + 2 * journal_cap_bytes + reserve_bytes + 2 * hot_list_bytes;
         Self {
             main_bytes: disk_cap.map(|cap| cap.saturating_sub(others)),
             wal_bytes,
@@ -65,6 +70,7 @@ impl Budget {
             slice_rows: slice_rows as usize,
             slice_bytes: slice_bytes as usize,
             reserve_bytes,
+            hot_list_bytes,
         }
     }
 }
@@ -82,7 +88,13 @@ mod tests {
             let budget = Budget::of(Some(cap), JOURNAL, 1 << 50);
             let main = budget.main_bytes.unwrap();
             let beyond = budget.slice_rows as u64 * LOG_BYTES_A_ROW;
-            let all = main + budget.wal_bytes + beyond + 2 * budget.journal_cap_bytes + budget.reserve_bytes;
+            let lists = 2 * budget.hot_list_bytes;
+            let all = main
+                + budget.wal_bytes
+                + beyond
+                + 2 * budget.journal_cap_bytes
+                + budget.reserve_bytes
+                + lists;
             assert_eq!(all, cap, "{budget:?}");
             assert!(main > cap / 2, "{budget:?}");
             assert!(budget.journal_bytes <= budget.journal_cap_bytes, "{budget:?}");

@@ -19,6 +19,7 @@ mod compact;
 mod contents;
 mod error;
 mod evict;
+mod hot_list;
 mod journal;
 mod keeper;
 mod look;
@@ -47,6 +48,7 @@ pub use check::{Report, check};
 pub use compact::{Compacted, compact};
 pub use contents::Contents;
 pub use error::StoreError;
+pub use hot_list::HotList;
 pub use journal::{CommitError, Journal, Sync};
 pub use keeper::{BackedUp, Copies, Event, Evicted, Merged, Swept};
 pub use look::refuse_unsound;
@@ -107,6 +109,8 @@ pub struct FileBytes {
     pub journals: u64,
     /// The reserve.
     pub reserve: u64,
+    /// The list of hot keys.
+    pub hot_list: u64,
 }
 
 impl FileBytes {
@@ -123,6 +127,7 @@ impl FileBytes {
                 "larder.db" => bytes.main = len,
                 "larder.db-wal" => bytes.wal = len,
                 "larder.reserve" => bytes.reserve = len,
+                _ if HotList::owns(name) => bytes.hot_list += len,
                 // What was set aside is not larder's any more.
                 _ if name.starts_with("journal-") && !name.contains(".corrupt-") => bytes.journals += len,
                 _ => {}
@@ -134,7 +139,7 @@ impl FileBytes {
     /// All of them.
     #[must_use]
     pub fn all(self) -> u64 {
-        self.main + self.wal + self.journals + self.reserve
+        self.main + self.wal + self.journals + self.reserve + self.hot_list
     }
 }
 
