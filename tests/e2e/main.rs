@@ -9,6 +9,9 @@
 //! | [`tiers`] | memory tier on, off and tiny: same answers, never an older value |
 //! | [`walks`] | KEYS, SCAN and DELPAT over all tiers, under load, and over many keys |
 //! | [`expiry`] | deadlines, clean-up, and what STATS says about them |
+//! | [`disk_cap`] | the size on disk and in memory, and what goes first |
+//! | [`upkeep`] | room given back, compression, bounded logs, when data is forced to disk |
+//! | [`corruption`] | damaged files, found at the start and while running |
 //! | [`offline`] | looking after the data: check, compact, backup, export, import, and BACKUP |
 //! | [`full_disk`] | no room on the disk, and room again |
 //! | [`abuse`] | bad input, bad clients, too many of them |
@@ -35,7 +38,9 @@ mod architecture;
 mod basics;
 mod benchmarks;
 mod clients;
+mod corruption;
 mod delivery;
+mod disk_cap;
 mod expiry;
 mod full_disk;
 mod limits;
@@ -46,5 +51,6 @@ mod restart;
 mod running;
 mod systemd;
 mod tiers;
+mod upkeep;
 mod util;
 mod walks;

@@ -205,6 +205,7 @@ impl Keeper {
                 pressure: 1,
                 looked_for_room: Stopwatch::start(),
                 tidy: false,
+                uncut: false,
                 setup,
                 connection: Rc::new(connection),
                 accounting,
@@ -275,6 +276,8 @@ struct Desk {
     looked_for_room: Stopwatch,
     /// Whether the file may have pages to give back, or be above its cap.
     tidy: bool,
+    /// Whether pages were given back that are still part of the file: its end is cut off by a checkpoint.
+    uncut: bool,
     wal: File,
     next_journal: u64,
     outbox: mpsc::Sender<Event>,
@@ -304,6 +307,11 @@ impl Desk {
             let _ = self.send(Event::Full(self.no_reserve()));
         }
         self.tidy = true;
+        // Before the first merge, which may be large, where the cap was lowered.
+        if let Err(error) = self.limit_size() {
+            let _ = self.send(Event::Fatal(error));
+            return;
+        }
         loop {
             let job = match self.idle() {
                 Idle::Now => inbox.try_recv(),
@@ -333,7 +341,10 @@ impl Desk {
         match job {
             Job::Sweep => self.sweeps.push_back(Sweep { rows: 0, watch: Stopwatch::start() }),
             Job::Spare => return self.prepare_spare(),
-            Job::Full => drop(self.reserve.give_up()),
+            Job::Full => {
+                self.reserve.give_up();
+                self.tidy = true;
+            }
             Job::Backup(target) => self.backups.push_back(target.clone()),
             Job::Merge(..) | Job::Stop => {
                 unreachable!("one merge at a time is under way, and a stop ends it")

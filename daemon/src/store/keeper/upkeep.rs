@@ -60,11 +60,18 @@ impl Desk {
             return self.sweep();
         }
         if self.tidy {
-            self.tidy = self.tidy_file().unwrap_or_else(|error| {
+            self.tidy = match self.tidy_file() {
+                Ok(more) => more,
+                Err(error) if error.is_damage() => {
+                    self.send(Event::Fatal(error))?;
+                    return Err(End);
+                }
                 // Costs room, not truth, and the next merge asks for it again.
-                tracing::warn!("{error}");
-                false
-            });
+                Err(error) => {
+                    tracing::warn!("{error}");
+                    false
+                }
+            };
             return Ok(());
         }
         self.looked_for_room = Stopwatch::start();
@@ -88,6 +95,11 @@ impl Desk {
                     return Ok(());
                 }
             }
+            // Otherwise no sweep would ever get through again.
+            Err(error) if error.is_damage() => {
+                self.send(Event::Fatal(error))?;
+                return Err(End);
+            }
             // Expired rows are never served, so a failed sweep costs room, not truth: the next one goes on.
             Err(error) => tracing::warn!("clean-up stopped early: {error}"),
         }
@@ -98,13 +110,16 @@ impl Desk {
 
     /// One slice of making the file smaller; whether there is more to do.
     fn tidy_file(&mut self) -> Result<bool, StoreError> {
+        self.limit_size()?;
         let pages = self.pages()?;
-        let cap_pages = self.setup.budget.main_bytes.map(|bytes| bytes / u64::from(PAGE_BYTES));
+        let cap_pages = self.cap_pages();
         let above = cap_pages.is_some_and(|cap| pages.all > cap);
         if above && cap_pages.is_some_and(|cap| pages.all - pages.free > cap) && self.evict_for(TRIM_BYTES)? {
             return Ok(true);
         }
-        let worthwhile = pages.free >= FREE_PAGES_MIN && pages.free * FREE_PART >= pages.all;
+        // On a full disk every page counts: what larder does not need itself may be what the reserve lacks.
+        let worthwhile =
+            !self.reserve.is_held() || pages.free >= FREE_PAGES_MIN && pages.free * FREE_PART >= pages.all;
         if pages.free > 0 && (above || worthwhile) {
             self.bound_log()?;
             let vacuum = format!("PRAGMA incremental_vacuum({VACUUM_PAGES})");
@@ -112,19 +127,27 @@ impl Desk {
             let after = self.pages()?;
             self.tally.vacuumed_pages.fetch_add(pages.all - after.all, Ordering::Relaxed);
             if after.all < pages.all {
+                self.uncut = true;
                 return Ok(true);
             }
         }
-        if let Some(cap) = cap_pages {
-            // The last word on the file's size: a transaction that would need more fails, and makes room.
-            let limit = format!("PRAGMA max_page_count = {cap}");
-            self.connection.query_row(&limit, (), |_| Ok(())).map_err(self.sqlite("limit the size of"))?;
+        if self.uncut {
+            // Only now is the file itself cut off. Where a reader is in the way, again after what else there is to do.
+            self.uncut = !self.checkpoint()?;
         }
-        if self.wal_bytes() > 0 && worthwhile {
-            // Only now is the file itself cut off.
-            self.checkpoint()?;
-        }
-        Ok(false)
+        Ok(self.uncut)
+    }
+
+    /// Sets the last word on the file's size: a transaction that would need more fails, and makes room. A file that is
+    /// larger already grows no further.
+    pub(super) fn limit_size(&self) -> Result<(), StoreError> {
+        let Some(cap) = self.cap_pages() else { return Ok(()) };
+        let limit = format!("PRAGMA max_page_count = {cap}");
+        self.connection.query_row(&limit, (), |_| Ok(())).map_err(self.sqlite("limit the size of"))
+    }
+
+    fn cap_pages(&self) -> Option<u64> {
+        self.setup.budget.main_bytes.map(|bytes| bytes / u64::from(PAGE_BYTES))
     }
 
     /// Whether the main file has come so close to its share of the disk that a slice may have failed for that.
