@@ -6,7 +6,7 @@
 
 use std::hash::BuildHasher as _;
 use std::sync::LazyLock;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
@@ -72,8 +72,16 @@ pub struct Generation {
     flushed: bool,
     bytes: usize,
     epoch: u64,
-    /// Slots that are in the main file already, while the generation is being merged.
+    merge: MergePace,
+}
+
+/// How far the merge of a sealed generation is, as the keeper says, and how far it should be, as the event loop says.
+#[derive(Debug, Default)]
+struct MergePace {
+    /// Slots that are in the main file already.
     merged: AtomicUsize,
+    /// In thousandths of all slots.
+    wanted: AtomicU32,
 }
 
 /// What a flush threw away; only good for being dropped.
@@ -93,7 +101,7 @@ impl Generation {
             flushed: false,
             bytes: 0,
             epoch: 0,
-            merged: AtomicUsize::new(0),
+            merge: MergePace::default(),
         }
     }
 
@@ -130,17 +138,25 @@ impl Generation {
 
     /// Notes how many slots have been merged so far.
     pub fn set_merged(&self, slots: usize) {
-        self.merged.store(slots, Ordering::Relaxed);
+        self.merge.merged.store(slots, Ordering::Relaxed);
     }
 
     /// The part of its slots that has been merged, from 0 to 1.
     #[must_use]
     pub fn merged_part(&self) -> f64 {
-        if self.slots.is_empty() {
-            0.0
-        } else {
-            self.merged.load(Ordering::Relaxed) as f64 / self.slots.len() as f64
-        }
+        let merged = self.merge.merged.load(Ordering::Relaxed);
+        if self.slots.is_empty() { 0.0 } else { merged as f64 / self.slots.len() as f64 }
+    }
+
+    /// Says which part of the slots, from 0 to 1, should have been merged by now. What was wanted before stays wanted.
+    pub fn want_merged(&self, part: f64) {
+        self.merge.wanted.fetch_max((part.clamp(0.0, 1.0) * 1_000.0) as u32, Ordering::Relaxed);
+    }
+
+    /// Whether more has been merged than had to be by now.
+    #[must_use]
+    pub fn merge_is_ahead(&self) -> bool {
+        self.merged_part() * 1_000.0 > f64::from(self.merge.wanted.load(Ordering::Relaxed))
     }
 
     /// Number of slots, deletions included.
@@ -353,6 +369,22 @@ mod tests {
         generation.put((*b"k").into(), live("v"));
         drop(generation.flush());
         assert_eq!((generation.len(), generation.bytes(), generation.is_empty()), (0, 0, false));
+    }
+
+    #[test]
+    fn a_merge_is_ahead_until_more_is_wanted() {
+        let mut generation = Generation::new(1);
+        for key in 0..10_u8 {
+            generation.put([key].into(), live("v"));
+        }
+        assert!(!generation.merge_is_ahead(), "nothing is merged, and nothing had to be");
+        generation.set_merged(5);
+        assert!(generation.merge_is_ahead());
+        generation.want_merged(0.6);
+        generation.want_merged(0.1);
+        assert!(!generation.merge_is_ahead());
+        generation.set_merged(7);
+        assert!(generation.merge_is_ahead());
     }
 
     #[test]

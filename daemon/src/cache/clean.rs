@@ -119,6 +119,8 @@ impl Cache {
                 if inner.tiers.active().id() == target {
                     self.seal_if(&mut inner, |_, _, _| true);
                 }
+                // Somebody waits for it.
+                inner.tiers.want_merged(1.0);
             }
             let _ = timeout(LOOK_AGAIN, changed).await;
         }

@@ -38,6 +38,7 @@ impl Cache {
                 inner.counters.raise(Stat::CommitUsMax, us);
                 inner.commit_us.record(us);
                 turn.end(Ok(()));
+                inner.pace_merge(&self.0.config);
                 self.seal_if_large(inner);
             }
             Err(error) => {

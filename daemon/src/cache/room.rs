@@ -34,17 +34,14 @@ impl Cache {
     #[must_use]
     pub fn has_room(&self, what: Taking) -> bool {
         let inner = self.0.inner.borrow();
-        let Config { buffer_cap_bytes, journal_cap_bytes, .. } = self.0.config;
         match what {
             Taking::Entries => {
                 let lead = inner.tiers.merge_progress().map_or(1.0, |merged| LEAD + (1.0 - LEAD) * merged);
-                let within = |bytes: u64, cap: u64| (bytes as f64) < cap as f64 * lead;
-                inner.full.is_none()
-                    && within(inner.tiers.active().bytes() as u64, buffer_cap_bytes / 2)
-                    && within(inner.journal.bytes_about(), journal_cap_bytes)
+                inner.full.is_none() && inner.fill(&self.0.config) < lead
             }
             // What makes room is let in a little longer than what takes it.
             Taking::Deletions => {
+                let buffer_cap_bytes = self.0.config.buffer_cap_bytes;
                 let buffered = inner.tiers.buffer_figures().1 as u64;
                 buffered < buffer_cap_bytes + buffer_cap_bytes / DELETIONS_PART
             }
@@ -77,6 +74,23 @@ impl Cache {
 }
 
 impl Inner {
+    /// How full the active generation is, 1 being all it may hold: in the buffer or in its journal, whichever is fuller.
+    fn fill(&self, config: &Config) -> f64 {
+        let buffered = self.tiers.active().bytes() as f64 / (config.buffer_cap_bytes / 2) as f64;
+        let journalled = self.journal.bytes_about() as f64 / config.journal_cap_bytes as f64;
+        buffered.max(journalled)
+    }
+
+    /// Has the merge under way keep step with the writes: while they fill what [`LEAD`] lets them have ahead of it, it may
+    /// take its time, and from there on it must be as far as they are.
+    pub(super) fn pace_merge(&self, config: &Config) {
+        if self.tiers.merging() {
+            let wanted =
+                if self.full.is_some() { 1.0 } else { (self.fill(config) - LEAD / 2.0) / (1.0 - LEAD) };
+            self.tiers.want_merged(wanted);
+        }
+    }
+
     /// Why merging is held up, if so.
     pub(super) fn stuck(&self) -> Option<&str> {
         self.no_merge.as_deref().or(self.no_spare.as_deref())

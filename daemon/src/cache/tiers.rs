@@ -326,6 +326,13 @@ impl Tiers {
         self.sealed.as_ref().map(|sealed| sealed.merged_part())
     }
 
+    /// Says how far the merge under way, if there is one, should be by now.
+    pub fn want_merged(&self, part: f64) {
+        if let Some(sealed) = &self.sealed {
+            sealed.want_merged(part);
+        }
+    }
+
     /// Whether a generation is being merged.
     #[must_use]
     pub fn merging(&self) -> bool {

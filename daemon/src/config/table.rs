@@ -173,7 +173,7 @@ pub const SETTINGS: &[Setting] = &[
         name: "journal_limit",
         group: Group::Durability,
         kind: Kind::Bytes(field!(journal_limit_bytes), 64 * KIB..=TIB),
-        default: Fallback::Number(128 * MIB),
+        default: Fallback::Number(160 * MIB),
         live: false,
         help: "Size of the journal at which it is merged and begun anew",
     },

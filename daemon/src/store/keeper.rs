@@ -46,10 +46,6 @@ const EVENTS: usize = 64;
 /// How long a stop waits for a merge under way. What is not merged then stays in the journal.
 const STOP_GRACE_MS: i64 = 3_000;
 
-/// How much the keeper steps back for the event loop where both want the same core. It is behind by nature and catches
-/// up when the loop has nothing to do; a reader that waits for it waits in vain.
-const NICENESS: i32 = 10;
-
 /// Where the writes of a generation are still to be found on disk.
 #[derive(Debug)]
 pub(super) enum Backing {
@@ -301,8 +297,6 @@ struct End;
 
 impl Desk {
     fn work(mut self, inbox: &Receiver<Job>) {
-        // Where it may not, it works on as before.
-        let _ = rustix::process::setpriority_process(None, NICENESS);
         if !self.reserve.is_held() {
             let _ = self.send(Event::Full(self.no_reserve()));
         }

@@ -18,6 +18,10 @@ use crate::store::{main_file, merge};
 /// Pause before a failed merge is tried again; disks rarely empty sooner.
 const RETRY: Duration = Duration::from_millis(500);
 
+/// How many times as long as it has worked the keeper rests where nobody waits for it, and for how long at most.
+const RESTS: u32 = 4;
+const REST_MAX: Duration = Duration::from_millis(20);
+
 /// Beyond this pressure, rows here and there have not made enough room: whole windows go.
 const THOROUGHLY_FROM: u32 = 16;
 
@@ -56,8 +60,12 @@ impl Desk {
                 tracing::info!("stopping with {left} writes left in the journal");
                 return Err(End);
             }
+            let slice = Stopwatch::start();
             match self.merge_step(&mut progress) {
-                Ok(true) => generation.set_merged(progress.rows),
+                Ok(true) => {
+                    generation.set_merged(progress.rows);
+                    self.rest(generation, &slice);
+                }
                 Ok(false) => break,
                 Err(error) if error.is_full() => self.make_room(&progress, error, inbox)?,
                 Err(error) => {
@@ -77,6 +85,16 @@ impl Desk {
         }))?;
         delete_backing(backing);
         Ok(())
+    }
+
+    /// Leaves the processor and the disk to others for a while, unless the merge is needed soon: as long as there is room
+    /// for writes, they and the readers come first.
+    fn rest(&self, generation: &Generation, slice: &Stopwatch) {
+        let stopping = self.give_up_ms.load(Ordering::Relaxed) != i64::MAX;
+        if generation.merge_is_ahead() && !stopping {
+            let worked = Duration::from_micros(slice.us());
+            std::thread::sleep((worked * RESTS).min(REST_MAX));
+        }
     }
 
     /// One slice; false when the generation is wholly merged and forced to disk.
