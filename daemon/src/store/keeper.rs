@@ -202,6 +202,7 @@ impl Keeper {
                 looked_for_room: Stopwatch::start(),
                 tidy: false,
                 uncut: false,
+                stop: false,
                 setup,
                 connection: Rc::new(connection),
                 accounting,
@@ -274,6 +275,8 @@ struct Desk {
     tidy: bool,
     /// Whether pages were given back that are still part of the file: its end is cut off by a checkpoint.
     uncut: bool,
+    /// Whether to end once the merge under way has.
+    stop: bool,
     wal: File,
     next_journal: u64,
     outbox: mpsc::Sender<Event>,
@@ -306,7 +309,7 @@ impl Desk {
             let _ = self.send(Event::Fatal(error));
             return;
         }
-        loop {
+        while !self.stop {
             let job = match self.idle() {
                 Idle::Now => inbox.try_recv(),
                 Idle::After(pause) => inbox.recv_timeout(pause).map_err(|error| match error {
@@ -342,6 +345,20 @@ impl Desk {
             Job::Backup(target) => self.backups.push_back(target.clone()),
             Job::Merge(..) | Job::Stop => {
                 unreachable!("one merge at a time is under way, and a stop ends it")
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes on what came in during a merge, without waiting for its end: a full disk that was found meanwhile has to be
+    /// made room on.
+    fn hear(&mut self, inbox: &Receiver<Job>) -> Result<(), End> {
+        while !self.stop {
+            match inbox.try_recv() {
+                // The merge may still end within the time it is left.
+                Ok(Job::Stop) => self.stop = true,
+                Ok(job) => self.small(&job)?,
+                Err(_) => break,
             }
         }
         Ok(())

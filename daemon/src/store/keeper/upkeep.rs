@@ -19,8 +19,8 @@ const READER_PAUSE: Duration = Duration::from_millis(5);
 const FREE_PAGES_MIN: u64 = 1_024;
 const FREE_PART: u64 = 4;
 
-/// Pages moved or cut off in one transaction: some milliseconds.
-const VACUUM_PAGES: u64 = 512;
+/// Pages moved or cut off in one transaction at most: some milliseconds.
+const VACUUM_PAGES: usize = 512;
 
 /// Bytes that are evicted in one go where the file is above its cap, after it was lowered.
 const TRIM_BYTES: u64 = 1 << 20;
@@ -82,7 +82,7 @@ impl Desk {
     }
 
     fn sweep(&mut self) -> Result<(), End> {
-        let slice = self.setup.sweep_slice_rows;
+        let slice = self.sweep_rows();
         let now_ms = self.setup.clock.now_ms();
         let swept = merge::sweep_slice(&self.connection, &mut self.accounting, slice, now_ms)
             .map_err(self.sqlite("clean up"));
@@ -115,6 +115,11 @@ impl Desk {
         let cap_pages = self.cap_pages();
         let above = cap_pages.is_some_and(|cap| pages.all > cap);
         if above && cap_pages.is_some_and(|cap| pages.all - pages.free > cap) && self.evict_for(TRIM_BYTES)? {
+            let after = self.pages()?;
+            if after.all - after.free < pages.all - pages.free {
+                // It was enough for something. More each time would in the end take far more than has to go.
+                self.pressure = 1;
+            }
             return Ok(true);
         }
         // On a full disk every page counts: what larder does not need itself may be what the reserve lacks.
@@ -122,7 +127,9 @@ impl Desk {
             !self.reserve.is_held() || pages.free >= FREE_PAGES_MIN && pages.free * FREE_PART >= pages.all;
         if pages.free > 0 && (above || worthwhile) {
             self.bound_log()?;
-            let vacuum = format!("PRAGMA incremental_vacuum({VACUUM_PAGES})");
+            // A page that moves also changes the one that points to it, as a row may that goes.
+            let pages_max = VACUUM_PAGES.min(self.setup.budget.slice_rows);
+            let vacuum = format!("PRAGMA incremental_vacuum({pages_max})");
             self.connection.execute_batch(&vacuum).map_err(self.sqlite("give back room of"))?;
             let after = self.pages()?;
             self.tally.vacuumed_pages.fetch_add(pages.all - after.all, Ordering::Relaxed);
@@ -157,6 +164,11 @@ impl Desk {
         // A row takes at most twice its size, and at least its share of a page split in two.
         let slice = 2 * slice_bytes + self.setup.budget.slice_rows as u64 * u64::from(PAGE_BYTES);
         (all - free) * u64::from(PAGE_BYTES) + slice >= cap
+    }
+
+    /// Rows that a slice of a clean-up removes, so that it stays within the log's share of the disk.
+    pub(super) fn sweep_rows(&self) -> usize {
+        self.setup.sweep_slice_rows.min(self.setup.budget.slice_rows)
     }
 
     /// Size of the file once the log is written back.
