@@ -62,6 +62,7 @@ impl Desk {
         if self.tidy {
             self.tidy = match self.tidy_file() {
                 Ok(more) => more,
+                Err(error) if error.is_full() && self.reserve.is_held() => return self.use_reserve(error),
                 Err(error) if error.is_damage() => {
                     self.send(Event::Fatal(error))?;
                     return Err(End);
@@ -87,14 +88,15 @@ impl Desk {
         let swept = merge::sweep_slice(&self.connection, &mut self.accounting, slice, now_ms)
             .map_err(self.sqlite("clean up"));
         let swept = swept.and_then(|done| self.bound_log().map(|()| done));
-        let Some(sweep) = self.sweeps.front_mut() else { return Ok(()) };
         match swept {
             Ok(done) => {
+                let Some(sweep) = self.sweeps.front_mut() else { return Ok(()) };
                 sweep.rows += done.rows;
                 if done.rows == slice {
                     return Ok(());
                 }
             }
+            Err(error) if error.is_full() && self.reserve.is_held() => return self.use_reserve(error),
             // Otherwise no sweep would ever get through again.
             Err(error) if error.is_damage() => {
                 self.send(Event::Fatal(error))?;
@@ -106,6 +108,13 @@ impl Desk {
         let Some(Sweep { rows, watch }) = self.sweeps.pop_front() else { return Ok(()) };
         self.tidy |= rows > 0;
         self.send(Event::Swept(Swept { rows, ms: watch.ms(), accounting: self.accounting }))
+    }
+
+    /// Gives the reserve up for what was under way, which is then tried again: it makes room, but takes some first.
+    fn use_reserve(&mut self, error: StoreError) -> Result<(), End> {
+        self.reserve.give_up();
+        self.tidy = true;
+        self.send(Event::Full(error))
     }
 
     /// One slice of making the file smaller; whether there is more to do.
