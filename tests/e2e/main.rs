@@ -10,6 +10,9 @@
 //! | [`preload`] | what was in memory before a restart is there again |
 //! | [`walks`] | KEYS, SCAN and DELPAT over all tiers, under load, and over many keys |
 //! | [`expiry`] | deadlines, clean-up, and what STATS says about them |
+//! | [`disk_cap`] | the size on disk and in memory, and what goes first |
+//! | [`upkeep`] | room given back, compression, bounded logs, when data is forced to disk |
+//! | [`corruption`] | damaged files, found at the start and while running |
 //! | [`offline`] | looking after the data: check, compact, backup, export, import, and BACKUP |
 //! | [`full_disk`] | no room on the disk, and room again |
 //! | [`abuse`] | bad input, bad clients, too many of them |
@@ -36,7 +39,9 @@ mod architecture;
 mod basics;
 mod benchmarks;
 mod clients;
+mod corruption;
 mod delivery;
+mod disk_cap;
 mod expiry;
 mod full_disk;
 mod limits;
@@ -48,5 +53,6 @@ mod restart;
 mod running;
 mod systemd;
 mod tiers;
+mod upkeep;
 mod util;
 mod walks;

@@ -182,6 +182,8 @@ impl Cache {
                     if inner.full.take().is_some() {
                         tracing::info!("there is room on the disk again");
                     }
+                    // For want of which nothing could be merged meanwhile.
+                    inner.ask_for_spare();
                     self.0.changed.notify_waiters();
                 }
                 Event::Fatal(error) => self.fail(error),

@@ -97,6 +97,9 @@ struct Config {
     merge_bytes: u64,
     journal_bytes: u64,
     journal_cap_bytes: u64,
+    /// What the active generation may hold: half of the buffer, less the turn that is its last.
+    generation_bytes: u64,
+    turn_bytes: usize,
     disk_cap_bytes: u64,
     merge_interval: Duration,
     flush_interval: Duration,
@@ -193,12 +196,15 @@ impl Cache {
             full_unreported: false,
             stopping: false,
         };
+        let generation_bytes = settings.buffer_cap_bytes / 2 - settings.buffer_cap_bytes / 32;
         let config = Config {
             durability: settings.durability,
             buffer_cap_bytes: settings.buffer_cap_bytes,
-            merge_bytes: settings.merge_bytes,
+            merge_bytes: settings.merge_bytes.min(generation_bytes),
             journal_bytes: opened.budget.journal_bytes,
             journal_cap_bytes: opened.budget.journal_cap_bytes,
+            generation_bytes,
+            turn_bytes: opened.budget.turn_bytes.min(settings.buffer_cap_bytes / 64) as usize,
             disk_cap_bytes: settings.disk_cap_bytes,
             merge_interval: settings.merge_interval,
             flush_interval: settings.flush_interval,
@@ -228,7 +234,8 @@ impl Cache {
         let now_ms = self.now_ms();
         let mut inner = self.0.inner.borrow_mut();
         let Inner { tiers, counters, .. } = &mut *inner;
-        let mut view = View::new(tiers, counters, missing, now_ms, self.0.live.get().rules);
+        let mut view =
+            View::new(tiers, counters, missing, now_ms, self.0.live.get().rules, self.0.config.turn_bytes);
         let done = commands(&mut view);
         if tiers.has_pending() {
             self.0.work.notify_one();
@@ -336,6 +343,7 @@ pub fn store_options(settings: &Settings) -> store::Options {
         sweep_slice_rows: settings.cleanup_slice_rows,
         disk_cap_bytes: settings.disk_cap(),
         journal_limit_bytes: settings.journal_limit_bytes,
+        value_bytes_max: settings.max_value_bytes as u64,
         compression: Compression {
             from_bytes: settings.compress_from(),
             level: settings.compression_level as i32,

@@ -76,8 +76,10 @@ impl Cache {
 impl Inner {
     /// How full the active generation is, 1 being all it may hold: in the buffer or in its journal, whichever is fuller.
     fn fill(&self, config: &Config) -> f64 {
-        let buffered = self.tiers.active().bytes() as f64 / (config.buffer_cap_bytes / 2) as f64;
-        let journalled = self.journal.bytes_about() as f64 / config.journal_cap_bytes as f64;
+        let uncommitted = self.tiers.uncommitted_bytes();
+        let buffered = (self.tiers.active().bytes() + uncommitted) as f64 / config.generation_bytes as f64;
+        let journalled =
+            (self.journal.bytes_about() + uncommitted as u64) as f64 / config.journal_cap_bytes as f64;
         buffered.max(journalled)
     }
 

@@ -25,7 +25,7 @@ impl Bare {
         command: impl FnOnce(&mut View<'_>) -> Result<T, Stop>,
     ) -> Result<T, Stop> {
         let mut missing = Vec::new();
-        let done = command(&mut View::new(&mut self.0, counters, &mut missing, now_ms, rules));
+        let done = command(&mut View::new(&mut self.0, counters, &mut missing, now_ms, rules, usize::MAX));
         drop(self.0.publish());
         done
     }

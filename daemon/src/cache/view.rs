@@ -15,10 +15,6 @@ use crate::error::CommandError;
 use crate::stats::Counters;
 use crate::store::StoreError;
 
-/// A turn that has written this much is committed before more is added: one journal row, and so one commit, has to stay
-/// within what SQLite takes and what the event loop can spare the time for.
-const TURN_BYTES: usize = 16 << 20;
-
 /// Why a command did not run to its end.
 #[derive(Debug)]
 pub enum Stop {
@@ -42,6 +38,9 @@ pub struct View<'a> {
     missing: &'a mut Vec<Key>,
     now_ms: i64,
     rules: Rules,
+    /// A turn that has written this much is committed before more is added: one journal row, and so one commit, has to
+    /// stay within what SQLite takes, what the event loop can spare the time for, and the journal's share of the disk.
+    turn_bytes: usize,
     depends: bool,
 }
 
@@ -61,8 +60,9 @@ impl<'a> View<'a> {
         missing: &'a mut Vec<Key>,
         now_ms: i64,
         rules: Rules,
+        turn_bytes: usize,
     ) -> Self {
-        Self { tiers, counters, missing, now_ms, rules, depends: false }
+        Self { tiers, counters, missing, now_ms, rules, turn_bytes, depends: false }
     }
 
     /// The time at which the command takes place, in unix milliseconds.
@@ -150,7 +150,7 @@ impl<'a> View<'a> {
     /// Whether so much waits for the commit that nothing should be added to it.
     #[must_use]
     pub fn turn_is_full(&self) -> bool {
-        self.tiers.uncommitted_bytes() >= TURN_BYTES
+        self.tiers.uncommitted_bytes() >= self.turn_bytes
     }
 
     /// Counts `n` of something.

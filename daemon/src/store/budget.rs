@@ -2,8 +2,11 @@
 //! that a full disk can always be worked off.
 //!
 //! ```text
-//! disk_cap = main file + its log (limit, and one slice beyond) + two journals (the active and the one being merged)
-//!            + reserve (a file of zeros that is given up when the disk is full) + two lists of hot keys (one being written)
+//! disk_cap = main file
+//!          + its log (twice its limit, where readers are in the way of cutting it back, and one slice beyond)
+//!          + two journals (the active and the one being merged, each with the turn that was its last)
+//!          + reserve (a file of zeros that is given up when the disk is full)
+//!          + two lists of hot keys (one being written)
 //! ```
 
 use super::hot_list;
@@ -26,6 +29,13 @@ const LOG_BYTES_A_ROW: u64 = 8 * KIB;
 /// Journals may grow to this many times the size at which they are merged while a merge is under way.
 const JOURNAL_SLACK: u64 = 2;
 
+/// What is let into a journal in one turn: this part of its share, or this much.
+const TURN_PART: u64 = 8;
+const TURN_BYTES: u64 = 16 * MIB;
+
+/// What a journal has beside what is written: headers of frames, and what is not measured yet.
+const JOURNAL_OVERHEAD: u64 = 256 * KIB;
+
 /// The shares of each file, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
@@ -37,6 +47,8 @@ pub struct Budget {
     pub journal_bytes: u64,
     /// A journal that waits for the merge of the one before; writers wait from then on.
     pub journal_cap_bytes: u64,
+    /// A turn that is committed before more is added; the last write of it left aside.
+    pub turn_bytes: u64,
     /// Rows of one transaction on the main file.
     pub slice_rows: usize,
     /// Bytes of one transaction on the main file, the last row left aside.
@@ -49,30 +61,44 @@ pub struct Budget {
 
 impl Budget {
     /// Divides `disk_cap`, or without one what suits the size of the file system. Journals are merged at `journal_limit`
-    /// or earlier.
+    /// or earlier; no value is larger than `value_max`.
     #[must_use]
-    pub fn of(disk_cap: Option<u64>, journal_limit: u64, file_system_bytes: u64) -> Self {
+    pub fn of(disk_cap: Option<u64>, journal_limit: u64, file_system_bytes: u64, value_max: u64) -> Self {
         let whole = disk_cap.unwrap_or(u64::MAX).min(file_system_bytes);
         let wal_bytes = WAL_BYTES.min(whole / 32);
         let slice_rows = SLICE_ROWS.min(wal_bytes / LOG_BYTES_A_ROW).max(16);
         let slice_bytes = SLICE_BYTES.min(wal_bytes / 2);
         let beyond = slice_rows * LOG_BYTES_A_ROW;
-        let journal_bytes = journal_limit.min(whole / 16);
-        let journal_cap_bytes = (JOURNAL_SLACK * journal_limit).min(whole / 8);
+        let journal_share = (JOURNAL_SLACK * journal_limit).min(whole / 8);
+        let turn_bytes = TURN_BYTES.min(journal_share / TURN_PART);
+        // A turn and the value that was its last may come on top, for which a journal has to stop early. It takes
+        // something in any case, whatever that may come to.
+        let last = turn_bytes + value_max + JOURNAL_OVERHEAD;
+        let journal_cap_bytes = journal_share.saturating_sub(last).max(journal_share / 4);
+        let journal_bytes = journal_limit.min(whole / 16).min(journal_cap_bytes);
         let reserve_bytes = wal_bytes + beyond;
         let hot_list_bytes = hot_list::BYTES_MAX.min(whole / 64);
-        let others = wal_bytes + beyond + 2 * journal_cap_bytes + reserve_bytes + 2 * hot_list_bytes;
+        let others = log_bytes(wal_bytes, beyond + slice_bytes + value_max)
+            + 2 * (journal_cap_bytes + last)
+            + reserve_bytes
+            + 2 * hot_list_bytes;
         Self {
             main_bytes: disk_cap.map(|cap| cap.saturating_sub(others)),
             wal_bytes,
             journal_bytes,
             journal_cap_bytes,
+            turn_bytes,
             slice_rows: slice_rows as usize,
             slice_bytes: slice_bytes as usize,
             reserve_bytes,
             hot_list_bytes,
         }
     }
+}
+
+/// The most the main file's log comes to, where a slice adds up to `slice`.
+fn log_bytes(limit: u64, slice: u64) -> u64 {
+    2 * limit + slice
 }
 
 #[cfg(test)]
@@ -82,32 +108,33 @@ mod tests {
     const JOURNAL: u64 = 128 * MIB;
 
     #[test]
-    fn the_shares_add_up_to_the_cap_and_the_main_file_has_the_most() {
+    fn the_shares_stay_below_the_cap_and_the_main_file_has_a_good_part() {
         for cap_mib in [64, 100, 1_000, 10_240, 1 << 20] {
-            let cap = cap_mib * MIB;
-            let budget = Budget::of(Some(cap), JOURNAL, 1 << 50);
-            let main = budget.main_bytes.unwrap();
-            let beyond = budget.slice_rows as u64 * LOG_BYTES_A_ROW;
-            let lists = 2 * budget.hot_list_bytes;
-            let all = main
-                + budget.wal_bytes
-                + beyond
-                + 2 * budget.journal_cap_bytes
-                + budget.reserve_bytes
-                + lists;
-            assert_eq!(all, cap, "{budget:?}");
-            assert!(main > cap / 2, "{budget:?}");
-            assert!(budget.journal_bytes <= budget.journal_cap_bytes, "{budget:?}");
+            for values_in_cap in [8, 16, 10_000] {
+                let cap = cap_mib * MIB;
+                let value = cap / values_in_cap;
+                let budget = Budget::of(Some(cap), JOURNAL, 1 << 50, value);
+                let main = budget.main_bytes.unwrap();
+                let log = 2 * budget.wal_bytes
+                    + budget.slice_rows as u64 * LOG_BYTES_A_ROW
+                    + budget.slice_bytes as u64
+                    + value;
+                let journals = 2 * (budget.journal_cap_bytes + budget.turn_bytes + value + JOURNAL_OVERHEAD);
+                let lists = 2 * budget.hot_list_bytes;
+                assert!(main + log + journals + budget.reserve_bytes + lists <= cap, "{budget:?}");
+                assert!(main > cap / if values_in_cap == 8 { 4 } else { 2 }, "{budget:?}");
+                assert!(budget.journal_bytes <= budget.journal_cap_bytes, "{budget:?}");
+            }
         }
     }
 
     #[test]
     fn a_small_file_system_gets_small_slices_and_a_small_reserve() {
-        let budget = Budget::of(None, JOURNAL, 16 * MIB);
+        let budget = Budget::of(None, JOURNAL, 16 * MIB, 64 * MIB);
         assert_eq!(budget.main_bytes, None);
         assert!(budget.reserve_bytes <= 2 * MIB && budget.slice_rows >= 16, "{budget:?}");
-        let usual = Budget::of(None, JOURNAL, 1 << 40);
+        let usual = Budget::of(None, JOURNAL, 1 << 40, 64 * MIB);
         assert_eq!((usual.wal_bytes, usual.slice_rows as u64), (WAL_BYTES, SLICE_ROWS));
-        assert_eq!(usual.journal_cap_bytes, JOURNAL_SLACK * JOURNAL);
+        assert_eq!(usual.journal_bytes, JOURNAL);
     }
 }

@@ -107,6 +107,12 @@ pub enum StoreError {
         /// How much is.
         free_bytes: u64,
     },
+    /// A journal holds commits that SQLite does not come to.
+    #[error("{} holds writes behind a damaged place", path.display())]
+    CutShort {
+        /// The file.
+        path: PathBuf,
+    },
     /// The main file is damaged; the next start repairs it.
     #[error("larder.db is damaged ({0}): starting over to repair it")]
     Damaged(String),
@@ -136,7 +142,7 @@ impl StoreError {
     #[must_use]
     pub fn is_damage(&self) -> bool {
         match self {
-            Self::Journal { .. } | Self::Damaged(_) => true,
+            Self::Journal { .. } | Self::CutShort { .. } | Self::Damaged(_) => true,
             Self::Sqlite { source, .. } => match source.sqlite_error_code() {
                 // A plain error is SQL that does not fit the schema, so the schema is not ours any more.
                 Some(code) => {

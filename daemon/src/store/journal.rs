@@ -8,6 +8,7 @@
 //! The event loop owns the journal being written; the keeper thread creates spares and deletes merged ones.
 
 use std::fs::File;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -98,10 +99,7 @@ impl Journal {
     fn create_at(path: &Path, generation: u64, sync: Sync) -> Result<Self, StoreError> {
         let sqlite = || StoreError::sqlite("create journal", path);
         let connection = open(path, OpenFlags::SQLITE_OPEN_CREATE)?;
-        let synchronous = match sync {
-            Sync::Deferred => "NORMAL",
-            Sync::EveryCommit => "FULL",
-        };
+        let synchronous = synchronous(sync);
         connection
             .execute_batch(&format!(
                 "PRAGMA page_size = {PAGE_BYTES};
@@ -115,8 +113,26 @@ impl Journal {
             .map_err(sqlite())?;
         // The file itself is now complete on disk; its name is made durable too, or a power cut could take it away.
         main_file::sync_directory(path.parent().unwrap_or(Path::new(".")))?;
+        Self::ready(path, connection, generation)
+    }
+
+    /// An empty journal that an earlier run had prepared, as it is: for a disk without room for another.
+    pub(super) fn reuse(found: &Found, sync: Sync) -> Result<Self, StoreError> {
+        let connection = open(&found.path, OpenFlags::empty())?;
+        connection
+            .execute_batch(&format!(
+                "PRAGMA wal_autocheckpoint = 0; PRAGMA synchronous = {};",
+                synchronous(sync)
+            ))
+            .map_err(StoreError::sqlite("open journal", &found.path))?;
+        Self::ready(&found.path, connection, found.generation)
+    }
+
+    fn ready(path: &Path, connection: Connection, generation: u64) -> Result<Self, StoreError> {
         // Writes the log's header, so that the log exists and can be forced to disk by whoever holds this handle.
-        connection.execute_batch("BEGIN IMMEDIATE; ROLLBACK").map_err(sqlite())?;
+        connection
+            .execute_batch("BEGIN IMMEDIATE; ROLLBACK")
+            .map_err(StoreError::sqlite("create journal", path))?;
         let wal_path = wal_path(path);
         let wal = File::open(&wal_path).map_err(StoreError::io("open journal log", &wal_path))?;
         let log = Arc::new(Log { file: wal, commits: AtomicU64::new(0) });
@@ -238,6 +254,12 @@ impl Found {
         Ok(found)
     }
 
+    /// Whether it was completed and nothing was written to it.
+    pub(super) fn is_unused(&self) -> bool {
+        let complete = self.path.metadata().is_ok_and(|file| file.len() == 2 * u64::from(PAGE_BYTES));
+        complete && log_frames(&self.path, 0).next().is_none()
+    }
+
     /// About how many writes there are, from the size of the log: at least as many as would have their memory grow.
     #[must_use]
     pub fn writes_about(&self) -> usize {
@@ -262,10 +284,26 @@ impl Found {
     /// Reads and decodes every batch; the writes of one that is damaged are handed over up to there.
     fn read(&self, batches: &SyncSender<Vec<Write>>) -> Result<(), StoreError> {
         let sqlite = || StoreError::sqlite("replay journal", &self.path);
+        if self.path.metadata().is_ok_and(|file| file.len() == 0)
+            && log_frames(&self.path, 0).next().is_some()
+        {
+            // Of a database without a page SQLite deletes the log.
+            return Err(StoreError::CutShort { path: self.path.clone() });
+        }
         let connection = open(&self.path, OpenFlags::empty())?;
+        // Frames of the log that SQLite takes for whole.
+        let frames: i64 =
+            connection.query_row("PRAGMA wal_checkpoint(NOOP)", (), |row| row.get(1)).map_err(sqlite())?;
         let has_table: bool = connection
             .query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'batches'", (), |row| row.get(0))
             .map_err(sqlite())?;
+        let frames = frames.max(0) as u64;
+        // A refused commit leaves frames behind, but never the last one of a commit, which says so. A power cut leaves
+        // the log short. Where commits stand behind the place up to which SQLite reads, that place is damaged.
+        let committed_behind = log_frames(&self.path, frames).any(|ends_commit| ends_commit);
+        if committed_behind || (!has_table && frames > 0) {
+            return Err(StoreError::CutShort { path: self.path.clone() });
+        }
         if !has_table {
             // Killed while it was being created: nothing was ever answered from it.
             return Ok(());
@@ -315,6 +353,13 @@ impl Found {
     }
 }
 
+fn synchronous(sync: Sync) -> &'static str {
+    match sync {
+        Sync::Deferred => "NORMAL",
+        Sync::EveryCommit => "FULL",
+    }
+}
+
 fn open(path: &Path, extra: OpenFlags) -> Result<Connection, StoreError> {
     let sqlite = || StoreError::sqlite("open journal", path);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | extra;
@@ -324,6 +369,23 @@ fn open(path: &Path, extra: OpenFlags) -> Result<Connection, StoreError> {
     // Closing must never checkpoint: a merged journal is deleted, a replayed one is read again after a crash.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(sqlite())?;
     Ok(connection)
+}
+
+/// The whole frames in a journal's log behind the first `skip`: for each, whether a commit ends with it. As SQLite's file
+/// format has it: a header of 32 bytes, then frames of a header of 24 bytes and a page, the second number in the header
+/// being the size of the database after a commit, or 0.
+fn log_frames(path: &Path, skip: u64) -> impl Iterator<Item = bool> {
+    const LOG_HEADER: u64 = 32;
+    const FRAME_HEADER: u64 = 24;
+    const FRAME: u64 = FRAME_HEADER + PAGE_BYTES as u64;
+    let log = File::open(wal_path(path)).ok();
+    let bytes = log.as_ref().and_then(|log| log.metadata().ok()).map_or(0, |log| log.len());
+    let whole = bytes.saturating_sub(LOG_HEADER) / FRAME;
+    (skip..whole).map_while(move |frame| {
+        let mut size = [0; 4];
+        log.as_ref()?.read_exact_at(&mut size, LOG_HEADER + frame * FRAME + 4).ok()?;
+        Some(size != [0; 4])
+    })
 }
 
 fn path_of(dir: &Path, generation: u64) -> PathBuf {
@@ -388,6 +450,39 @@ mod tests {
         drop((first, second));
         assert_eq!(replayed(dir.path()), ["a", "b", "c"]);
         assert_eq!(replayed(dir.path()), ["a", "b", "c"], "replaying takes nothing away");
+    }
+
+    #[test]
+    fn commits_behind_a_damaged_place_are_missed_and_a_log_cut_short_is_not_damaged() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut journal = Journal::create(dir.path(), 1, Sync::Deferred).unwrap();
+        for key in ["a", "b", "c"] {
+            journal.commit(batch(key, "1").bytes()).unwrap();
+        }
+        drop(journal);
+        let path = path_of(dir.path(), 1);
+        let log = std::fs::read(wal_path(&path)).unwrap();
+        let outcome = |bytes: &[u8]| {
+            std::fs::write(wal_path(&path), bytes).unwrap();
+            Found::all(dir.path()).unwrap()[0].replay(|_| ())
+        };
+        // A byte of the log's header, of the first and of the last frame; a whole page.
+        for at in [17, 200, log.len() - 5] {
+            let mut damaged = log.clone();
+            damaged[at] ^= 1;
+            assert!(outcome(&damaged).unwrap_err().is_damage(), "byte {at}");
+        }
+        outcome(&log).unwrap();
+        // As a power cut leaves it: the last commit not there, in part, or all zeros.
+        for len in [log.len() - 1, log.len() - 2_000, log.len() - 2_072] {
+            outcome(&log[..len]).unwrap();
+        }
+        let mut zeros = log.clone();
+        zeros[log.len() - 2_072..].fill(0);
+        outcome(&zeros).unwrap();
+        std::fs::write(wal_path(&path), &log).unwrap();
+        std::fs::write(&path, b"").unwrap();
+        assert!(Found::all(dir.path()).unwrap()[0].replay(|_| ()).unwrap_err().is_damage());
     }
 
     #[test]

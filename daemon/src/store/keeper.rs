@@ -205,6 +205,8 @@ impl Keeper {
                 pressure: 1,
                 looked_for_room: Stopwatch::start(),
                 tidy: false,
+                uncut: false,
+                stop: false,
                 setup,
                 connection: Rc::new(connection),
                 accounting,
@@ -275,6 +277,10 @@ struct Desk {
     looked_for_room: Stopwatch,
     /// Whether the file may have pages to give back, or be above its cap.
     tidy: bool,
+    /// Whether pages were given back that are still part of the file: its end is cut off by a checkpoint.
+    uncut: bool,
+    /// Whether to end once the merge under way has.
+    stop: bool,
     wal: File,
     next_journal: u64,
     outbox: mpsc::Sender<Event>,
@@ -304,7 +310,12 @@ impl Desk {
             let _ = self.send(Event::Full(self.no_reserve()));
         }
         self.tidy = true;
-        loop {
+        // Before the first merge, which may be large, where the cap was lowered.
+        if let Err(error) = self.limit_size() {
+            let _ = self.send(Event::Fatal(error));
+            return;
+        }
+        while !self.stop {
             let job = match self.idle() {
                 Idle::Now => inbox.try_recv(),
                 Idle::After(pause) => inbox.recv_timeout(pause).map_err(|error| match error {
@@ -333,10 +344,27 @@ impl Desk {
         match job {
             Job::Sweep => self.sweeps.push_back(Sweep { rows: 0, watch: Stopwatch::start() }),
             Job::Spare => return self.prepare_spare(),
-            Job::Full => drop(self.reserve.give_up()),
+            Job::Full => {
+                self.reserve.give_up();
+                self.tidy = true;
+            }
             Job::Backup(target) => self.backups.push_back(target.clone()),
             Job::Merge(..) | Job::Stop => {
                 unreachable!("one merge at a time is under way, and a stop ends it")
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes on what came in during a merge, without waiting for its end: a full disk that was found meanwhile has to be
+    /// made room on.
+    fn hear(&mut self, inbox: &Receiver<Job>) -> Result<(), End> {
+        while !self.stop {
+            match inbox.try_recv() {
+                // The merge may still end within the time it is left.
+                Ok(Job::Stop) => self.stop = true,
+                Ok(job) => self.small(&job)?,
+                Err(_) => break,
             }
         }
         Ok(())

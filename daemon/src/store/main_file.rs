@@ -59,11 +59,15 @@ pub(super) fn open_writer_at(path: &Path, written: i64) -> Result<Connection, St
             known: migrate::VERSION,
         });
     }
+    if version == 0 {
+        // Only for a new file: setting what is set already would write, and a full disk has no room for that.
+        connection
+            .execute_batch(&format!("PRAGMA page_size = {PAGE_BYTES}; PRAGMA auto_vacuum = INCREMENTAL;"))
+            .map_err(sqlite())?;
+    }
     connection
         .execute_batch(&format!(
-            "PRAGMA page_size = {PAGE_BYTES};
-             PRAGMA auto_vacuum = INCREMENTAL;
-             PRAGMA journal_mode = WAL;
+            "PRAGMA journal_mode = WAL;
              PRAGMA wal_autocheckpoint = 0;
              PRAGMA synchronous = NORMAL;
              PRAGMA cache_size = -{WRITER_CACHE_KIB};"

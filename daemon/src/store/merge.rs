@@ -195,7 +195,7 @@ mod tests {
             generation.put(vec![key].into(), State::Live(Entry::forever(vec![b'v'; 99])));
         }
         let sorted = generation.sorted();
-        let budget = Budget { slice_rows: 4, slice_bytes: 1_000, ..Budget::of(None, 1, 1) };
+        let budget = Budget { slice_rows: 4, slice_bytes: 1_000, ..Budget::of(None, 1, 1, 1) };
         assert_eq!(slice_of(&sorted, &budget), (4, 400));
         assert_eq!(slice_of(&sorted[8..], &budget), (2, 200));
         let budget = Budget { slice_bytes: 250, ..budget };

@@ -85,6 +85,8 @@ pub struct Options {
     pub disk_cap_bytes: Option<u64>,
     /// Size at which a journal is merged.
     pub journal_limit_bytes: u64,
+    /// Size of a value.
+    pub value_bytes_max: u64,
     /// How large values are compressed.
     pub compression: Compression,
 }
@@ -187,14 +189,18 @@ impl Store {
             options.disk_cap_bytes,
             options.journal_limit_bytes,
             room.f_blocks.saturating_mul(room.f_frsize),
+            options.value_bytes_max,
         );
-        let files = match Files::open(options, clock) {
-            // What an earlier run set aside for this.
-            Err(error) if error.is_full() && reserve::give_up_in(&options.dir) => {
-                Files::open(options, clock)?
-            }
-            files => files?,
-        };
+        let full = |files: &Result<Files, StoreError>| files.as_ref().is_err_and(StoreError::is_full);
+        let mut files = Files::open(options, clock, false);
+        // What an earlier run set aside for this.
+        if full(&files) && reserve::give_up_in(&options.dir) {
+            files = Files::open(options, clock, false);
+        }
+        if full(&files) {
+            files = Files::open(options, clock, true);
+        }
+        let files = files?;
         let Files { connection, accounting, recovered, journal, readers } = files;
         let (syncer, sync_reports) = Syncer::start(options.sync_interval)?;
         syncer.watch(journal.log());
@@ -211,7 +217,7 @@ impl Store {
         let (keeper, events) = Keeper::start(setup, connection, accounting, next_journal)?;
         let store = Self { dir: options.dir.clone(), readers, keeper, syncer };
         store.request_spare()?;
-        let Recovered { generation, journals } = recovered;
+        let Recovered { generation, journals, .. } = recovered;
         let recovered = generation.map(Arc::new);
         if let Some(generation) = &recovered {
             store.merge(Arc::clone(generation), Sealed(Backing::Found(journals)))?;
@@ -311,12 +317,17 @@ struct Files {
 }
 
 impl Files {
-    fn open(options: &Options, clock: Clock) -> Result<Self, StoreError> {
+    /// With `sparing`, without taking any room on the disk, where that can be.
+    fn open(options: &Options, clock: Clock, sparing: bool) -> Result<Self, StoreError> {
         let Options { dir, sync, readers, .. } = options;
         let (connection, accounting) = open_main_file(dir, clock.now_ms())?;
-        let recovered = recover::recover(dir, accounting.merged_generation as u64, clock.now_ms())?;
-        let last = recovered.generation.as_ref().map_or(accounting.merged_generation as u64, Generation::id);
-        let journal = Journal::create(dir, last + 1, *sync)?;
+        let merged = accounting.merged_generation as u64;
+        let recovered = recover::recover(dir, merged, clock.now_ms(), sparing)?;
+        let last = recovered.generation.as_ref().map_or(merged, Generation::id);
+        let journal = match &recovered.unused {
+            Some(unused) => Journal::reuse(unused, *sync)?,
+            None => Journal::create(dir, last + 1, *sync)?,
+        };
         let readers = Readers::open(dir, *readers)?;
         Ok(Self { connection, accounting, recovered, journal, readers })
     }

@@ -20,17 +20,32 @@ pub(super) struct Recovered {
     pub(super) generation: Option<Generation>,
     /// The files it came from, to be deleted once it is merged.
     pub(super) journals: Vec<Found>,
+    /// The newest of those found, where it was asked for and nothing had been written to it.
+    pub(super) unused: Option<Found>,
 }
 
-/// Replays the journals newer than generation `merged` and deletes the others.
-pub(super) fn recover(dir: &Path, merged: u64, now_ms: i64) -> Result<Recovered, StoreError> {
-    let (done, found): (Vec<_>, Vec<_>) =
+/// Replays the journals newer than generation `merged` and deletes the others; one that was never used is left alone if
+/// it is to be `reuse`d.
+pub(super) fn recover(dir: &Path, merged: u64, now_ms: i64, reuse: bool) -> Result<Recovered, StoreError> {
+    let (done, mut found): (Vec<_>, Vec<_>) =
         Found::all(dir)?.into_iter().partition(|journal| journal.generation <= merged);
+    if !done.is_empty() && found.is_empty() {
+        // The one that was being written is always newer than what is merged, and it is there whatever happens.
+        tracing::error!("the database calls every journal merged, which cannot be: all entries are given up");
+        let mut nothing = Generation::new(merged + 1);
+        drop(nothing.flush());
+        return Ok(Recovered { generation: Some(nothing), journals: done, unused: None });
+    }
     if !done.is_empty() {
         sync_main_log(dir)?;
     }
     done.iter().try_for_each(Found::delete)?;
-    let Some(newest) = found.last() else { return Ok(Recovered { generation: None, journals: found }) };
+    // The number of the one before it, or of the main file, has to show that none is missing in between.
+    let before = found.iter().rev().nth(1).map_or(merged, |journal| journal.generation);
+    let unused = found.pop_if(|last| reuse && last.is_unused() && last.generation == before + 1);
+    let Some(newest) = found.last() else {
+        return Ok(Recovered { generation: None, journals: found, unused });
+    };
     let writes = found.iter().map(Found::writes_about).sum();
     let mut recovered = Generation::with_capacity(newest.generation, writes);
     let mut journals = Vec::new();
@@ -58,7 +73,7 @@ pub(super) fn recover(dir: &Path, merged: u64, now_ms: i64) -> Result<Recovered,
             }
         }
     }
-    Ok(Recovered { generation: Some(recovered), journals })
+    Ok(Recovered { generation: Some(recovered), journals, unused })
 }
 
 fn replay(journal: &Found, recovered: &mut Generation) -> Result<(), StoreError> {
@@ -102,7 +117,8 @@ mod tests {
     }
 
     fn recovered(dir: &Path, merged: u64) -> (Vec<u64>, bool, Vec<String>) {
-        let Recovered { generation, journals } = recover(dir, merged, 0).unwrap();
+        let Recovered { generation, journals, unused } = recover(dir, merged, 0, true).unwrap();
+        assert!(unused.is_none());
         let generation = generation.unwrap();
         let keys = generation.slots(0).map(|(key, _)| String::from_utf8_lossy(key).into_owned()).collect();
         (journals.iter().map(|journal| journal.generation).collect(), generation.flushed(), keys)
@@ -114,6 +130,29 @@ mod tests {
         journal(dir.path(), 8, "b");
         journal(dir.path(), 7, "a");
         assert_eq!(recovered(dir.path(), 6), (vec![7, 8], false, vec!["a".into(), "b".into()]));
+    }
+
+    #[test]
+    fn a_journal_that_was_never_used_can_be_used_again() {
+        let dir = tempfile::tempdir().unwrap();
+        journal(dir.path(), 7, "a");
+        drop(Journal::create(dir.path(), 8, Sync::Deferred).unwrap());
+        let Recovered { generation, journals, unused } = recover(dir.path(), 6, 0, true).unwrap();
+        assert_eq!((generation.unwrap().id(), journals.len()), (7, 1));
+        let mut again = Journal::reuse(&unused.unwrap(), Sync::Deferred).unwrap();
+        let mut batch = BatchEncoder::default();
+        batch.put(b"b", &State::Live(Entry::forever("v")));
+        again.commit(batch.bytes()).unwrap();
+        drop(again);
+        assert_eq!(recovered(dir.path(), 6), (vec![7, 8], false, vec!["a".into(), "b".into()]));
+    }
+
+    #[test]
+    fn where_the_main_file_claims_to_hold_the_journal_last_written_nothing_counts() {
+        let dir = tempfile::tempdir().unwrap();
+        journal(dir.path(), 7, "a");
+        journal(dir.path(), 8, "b");
+        assert_eq!(recovered(dir.path(), 72), (vec![7, 8], true, vec![]));
     }
 
     #[test]

@@ -238,6 +238,8 @@ fn open_damaged(dir: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(main_file::path_in(dir), flags)?;
     connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
     connection.pragma_update(None, "query_only", true)?;
+    // Otherwise SQLite reads nothing at all from a file that was cut short.
+    connection.pragma_update(None, "writable_schema", true)?;
     // What is set aside stays as it was found.
     connection.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     Ok(connection)

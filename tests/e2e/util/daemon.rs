@@ -146,6 +146,19 @@ impl Daemon {
         self.dir.path()
     }
 
+    /// Where it keeps its files, if it was started with [`start`](Self::start).
+    pub(crate) fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    /// Gives an option another value, from the next start on.
+    #[track_caller]
+    pub(crate) fn set(&mut self, option: &str, value: &str) {
+        let at =
+            self.arguments.iter().position(|argument| argument == option).expect("an option it was given");
+        value.clone_into(&mut self.arguments[at + 1]);
+    }
+
     /// The process.
     pub(crate) fn pid(&self) -> u32 {
         self.child.as_ref().expect("running").id()

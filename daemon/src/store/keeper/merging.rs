@@ -65,6 +65,7 @@ impl Desk {
                 Ok(true) => {
                     generation.set_merged(progress.rows);
                     self.rest(generation, &slice);
+                    self.hear(inbox)?;
                 }
                 Ok(false) => break,
                 Err(error) if error.is_full() => self.make_room(&progress, error, inbox)?,
@@ -189,7 +190,7 @@ impl Desk {
         let mut expired = 0;
         while !enough(self) {
             self.bound_log()?;
-            let slice = self.setup.sweep_slice_rows;
+            let slice = self.sweep_rows();
             let now_ms = self.setup.clock.now_ms();
             let swept = merge::sweep_slice(&self.connection, &mut self.accounting, slice, now_ms)
                 .map_err(self.sqlite("clean up"))?;

@@ -19,8 +19,8 @@ const READER_PAUSE: Duration = Duration::from_millis(5);
 const FREE_PAGES_MIN: u64 = 1_024;
 const FREE_PART: u64 = 4;
 
-/// Pages moved or cut off in one transaction: some milliseconds.
-const VACUUM_PAGES: u64 = 512;
+/// Pages moved or cut off in one transaction at most: some milliseconds.
+const VACUUM_PAGES: usize = 512;
 
 /// Bytes that are evicted in one go where the file is above its cap, after it was lowered.
 const TRIM_BYTES: u64 = 1 << 20;
@@ -60,11 +60,19 @@ impl Desk {
             return self.sweep();
         }
         if self.tidy {
-            self.tidy = self.tidy_file().unwrap_or_else(|error| {
+            self.tidy = match self.tidy_file() {
+                Ok(more) => more,
+                Err(error) if error.is_full() && self.reserve.is_held() => return self.use_reserve(error),
+                Err(error) if error.is_damage() => {
+                    self.send(Event::Fatal(error))?;
+                    return Err(End);
+                }
                 // Costs room, not truth, and the next merge asks for it again.
-                tracing::warn!("{error}");
-                false
-            });
+                Err(error) => {
+                    tracing::warn!("{error}");
+                    false
+                }
+            };
             return Ok(());
         }
         self.looked_for_room = Stopwatch::start();
@@ -75,18 +83,24 @@ impl Desk {
     }
 
     fn sweep(&mut self) -> Result<(), End> {
-        let slice = self.setup.sweep_slice_rows;
+        let slice = self.sweep_rows();
         let now_ms = self.setup.clock.now_ms();
         let swept = merge::sweep_slice(&self.connection, &mut self.accounting, slice, now_ms)
             .map_err(self.sqlite("clean up"));
         let swept = swept.and_then(|done| self.bound_log().map(|()| done));
-        let Some(sweep) = self.sweeps.front_mut() else { return Ok(()) };
         match swept {
             Ok(done) => {
+                let Some(sweep) = self.sweeps.front_mut() else { return Ok(()) };
                 sweep.rows += done.rows;
                 if done.rows == slice {
                     return Ok(());
                 }
+            }
+            Err(error) if error.is_full() && self.reserve.is_held() => return self.use_reserve(error),
+            // Otherwise no sweep would ever get through again.
+            Err(error) if error.is_damage() => {
+                self.send(Event::Fatal(error))?;
+                return Err(End);
             }
             // Expired rows are never served, so a failed sweep costs room, not truth: the next one goes on.
             Err(error) => tracing::warn!("clean-up stopped early: {error}"),
@@ -96,35 +110,60 @@ impl Desk {
         self.send(Event::Swept(Swept { rows, ms: watch.ms(), accounting: self.accounting }))
     }
 
+    /// Gives the reserve up for what was under way, which is then tried again: it makes room, but takes some first.
+    fn use_reserve(&mut self, error: StoreError) -> Result<(), End> {
+        self.reserve.give_up();
+        self.tidy = true;
+        self.send(Event::Full(error))
+    }
+
     /// One slice of making the file smaller; whether there is more to do.
     fn tidy_file(&mut self) -> Result<bool, StoreError> {
+        self.limit_size()?;
         let pages = self.pages()?;
-        let cap_pages = self.setup.budget.main_bytes.map(|bytes| bytes / u64::from(PAGE_BYTES));
+        let cap_pages = self.cap_pages();
         let above = cap_pages.is_some_and(|cap| pages.all > cap);
         if above && cap_pages.is_some_and(|cap| pages.all - pages.free > cap) && self.evict_for(TRIM_BYTES)? {
+            let after = self.pages()?;
+            if after.all - after.free < pages.all - pages.free {
+                // It was enough for something. More each time would in the end take far more than has to go.
+                self.pressure = 1;
+            }
             return Ok(true);
         }
-        let worthwhile = pages.free >= FREE_PAGES_MIN && pages.free * FREE_PART >= pages.all;
+        // On a full disk every page counts: what larder does not need itself may be what the reserve lacks.
+        let worthwhile =
+            !self.reserve.is_held() || pages.free >= FREE_PAGES_MIN && pages.free * FREE_PART >= pages.all;
         if pages.free > 0 && (above || worthwhile) {
             self.bound_log()?;
-            let vacuum = format!("PRAGMA incremental_vacuum({VACUUM_PAGES})");
+            // A page that moves also changes the one that points to it, as a row may that goes.
+            let pages_max = VACUUM_PAGES.min(self.setup.budget.slice_rows);
+            let vacuum = format!("PRAGMA incremental_vacuum({pages_max})");
             self.connection.execute_batch(&vacuum).map_err(self.sqlite("give back room of"))?;
             let after = self.pages()?;
             self.tally.vacuumed_pages.fetch_add(pages.all - after.all, Ordering::Relaxed);
             if after.all < pages.all {
+                self.uncut = true;
                 return Ok(true);
             }
         }
-        if let Some(cap) = cap_pages {
-            // The last word on the file's size: a transaction that would need more fails, and makes room.
-            let limit = format!("PRAGMA max_page_count = {cap}");
-            self.connection.query_row(&limit, (), |_| Ok(())).map_err(self.sqlite("limit the size of"))?;
+        if self.uncut {
+            // Only now is the file itself cut off. Where a reader is in the way, again after what else there is to do.
+            self.uncut = !self.checkpoint()?;
         }
-        if self.wal_bytes() > 0 && worthwhile {
-            // Only now is the file itself cut off.
-            self.checkpoint()?;
-        }
-        Ok(false)
+        Ok(self.uncut)
+    }
+
+    /// Sets the last word on the file's size: a transaction that would need more fails, and makes room. A file that is
+    /// larger already grows no further.
+    pub(super) fn limit_size(&self) -> Result<(), StoreError> {
+        let Some(cap) = self.cap_pages() else { return Ok(()) };
+        let limit = format!("PRAGMA max_page_count = {cap}");
+        self.connection.query_row(&limit, (), |_| Ok(())).map_err(self.sqlite("limit the size of"))
+    }
+
+    fn cap_pages(&self) -> Option<u64> {
+        self.setup.budget.main_bytes.map(|bytes| bytes / u64::from(PAGE_BYTES))
     }
 
     /// Whether the main file has come so close to its share of the disk that a slice may have failed for that.
@@ -134,6 +173,11 @@ impl Desk {
         // A row takes at most twice its size, and at least its share of a page split in two.
         let slice = 2 * slice_bytes + self.setup.budget.slice_rows as u64 * u64::from(PAGE_BYTES);
         (all - free) * u64::from(PAGE_BYTES) + slice >= cap
+    }
+
+    /// Rows that a slice of a clean-up removes, so that it stays within the log's share of the disk.
+    pub(super) fn sweep_rows(&self) -> usize {
+        self.setup.sweep_slice_rows.min(self.setup.budget.slice_rows)
     }
 
     /// Size of the file once the log is written back.
