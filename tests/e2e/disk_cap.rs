@@ -225,8 +225,12 @@ fn all_files_stay_below_the_cap_and_no_read_is_wrong() {
         let stats = daemon.stats();
         assert!(stats.get("evictions") > 0 && stats.get("evicted_bytes") > 0, "{stats:?}");
         assert_eq!(stats.get("write_errors"), 0, "{stats:?}");
-        for stop in [|daemon: &mut Daemon| drop(daemon.terminate()), Daemon::kill9] {
-            stop(&mut daemon);
+        for kill in [false, true] {
+            if kill {
+                daemon.kill9();
+            } else {
+                daemon.terminate();
+            }
             daemon.restart();
             let mut client = daemon.client();
             for writer in &mut writers {
@@ -264,7 +268,9 @@ fn files_shrink_to_a_lowered_cap_beside_the_traffic() {
     });
     below_cap(&data, CAP, || write_beyond(&daemon, &mut writers, &noise, 40 * MIB));
     let mut client = daemon.client();
-    writers.iter_mut().for_each(|writer| writer.read_all(&mut client));
+    for writer in &mut writers {
+        writer.read_all(&mut client);
+    }
 }
 
 #[test]

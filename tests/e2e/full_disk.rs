@@ -211,9 +211,10 @@ fn a_start_on_a_full_disk_serves_what_there_is() {
             fill_up(&ballast);
             write_until_full(&mut daemon.client(), "more", &[]);
         }
-        match cycle {
-            1 => daemon.kill9(),
-            _ => drop(daemon.terminate()),
+        if cycle == 1 {
+            daemon.kill9();
+        } else {
+            daemon.terminate();
         }
         fill_up(&ballast);
         daemon.restart();

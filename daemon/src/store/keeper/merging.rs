@@ -159,13 +159,24 @@ impl Desk {
 
     /// Removes some slices' worth of rows, the expired first. False where there was nothing to remove.
     pub(super) fn evict_for(&mut self, slice_bytes: u64) -> Result<bool, StoreError> {
+        let mut gone = Evicted { rows: 0, bytes: 0, expired: 0, accounting: self.accounting };
+        let ended = self.evict_some(slice_bytes, &mut gone);
+        gone.accounting = self.accounting;
+        let removed = gone.rows + gone.expired > 0;
+        if removed {
+            // Also where it ended early. Where nobody is there to hear it, the next event finds out.
+            let _ = self.send(Event::Evicted(gone));
+        }
+        ended.map(|()| removed)
+    }
+
+    fn evict_some(&mut self, slice_bytes: u64, gone: &mut Evicted) -> Result<(), StoreError> {
         let manner = if self.pressure < THOROUGHLY_FROM { Manner::ByAge } else { Manner::Thoroughly };
         let wanted = (slice_bytes.max(1) * u64::from(self.pressure)).max(64 << 10) as i64;
         self.pressure = self.pressure.saturating_mul(2).min(1 << 20);
         let before = self.accounting;
         let freed = |desk: &Self| before.stored_bytes - desk.accounting.stored_bytes;
-        let expired = self.sweep_until(|desk| freed(desk) >= wanted)?;
-        let (mut rows, mut bytes) = (0, 0);
+        self.sweep_until(&mut gone.expired, |desk| freed(desk) >= wanted)?;
         for _ in 0..WINDOWS_MAX {
             if freed(self) >= wanted || self.accounting.rows == 0 {
                 break;
@@ -175,31 +186,26 @@ impl Desk {
             let Self { evictor, connection, accounting, setup, .. } = self;
             let hot = |key: &[u8]| setup.copies.has(key);
             let evicted = evictor.evict_slice(connection, accounting, manner, &hot).map_err(sqlite)?;
-            rows += evicted.rows;
-            bytes += evicted.bytes;
+            gone.rows += evicted.rows;
+            gone.bytes += evicted.bytes;
         }
-        if rows + expired > 0 {
-            // Where nobody is there to hear it, the next event finds out.
-            let _ = self.send(Event::Evicted(Evicted { rows, bytes, expired, accounting: self.accounting }));
-        }
-        Ok(rows + expired > 0)
+        Ok(())
     }
 
-    /// Removes expired rows until there are no more, or enough; how many.
-    fn sweep_until(&mut self, enough: impl Fn(&Self) -> bool) -> Result<usize, StoreError> {
-        let mut expired = 0;
+    /// Removes expired rows until there are no more, or enough, and counts them.
+    fn sweep_until(&mut self, expired: &mut usize, enough: impl Fn(&Self) -> bool) -> Result<(), StoreError> {
         while !enough(self) {
             self.bound_log()?;
             let slice = self.sweep_rows();
             let now_ms = self.setup.clock.now_ms();
             let swept = merge::sweep_slice(&self.connection, &mut self.accounting, slice, now_ms)
                 .map_err(self.sqlite("clean up"))?;
-            expired += swept.rows;
+            *expired += swept.rows;
             if swept.rows < slice {
                 break;
             }
         }
-        Ok(expired)
+        Ok(())
     }
 }
 

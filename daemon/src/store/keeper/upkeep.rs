@@ -87,15 +87,17 @@ impl Desk {
         let now_ms = self.setup.clock.now_ms();
         let swept = merge::sweep_slice(&self.connection, &mut self.accounting, slice, now_ms)
             .map_err(self.sqlite("clean up"));
-        let swept = swept.and_then(|done| self.bound_log().map(|()| done));
-        match swept {
-            Ok(done) => {
-                let Some(sweep) = self.sweeps.front_mut() else { return Ok(()) };
+        let more = swept.and_then(|done| {
+            if let Some(sweep) = self.sweeps.front_mut() {
+                // Gone, whatever becomes of the log.
                 sweep.rows += done.rows;
-                if done.rows == slice {
-                    return Ok(());
-                }
             }
+            self.bound_log()?;
+            Ok(done.rows == slice)
+        });
+        match more {
+            Ok(true) => return Ok(()),
+            Ok(false) => {}
             Err(error) if error.is_full() && self.reserve.is_held() => return self.use_reserve(error),
             // Otherwise no sweep would ever get through again.
             Err(error) if error.is_damage() => {
