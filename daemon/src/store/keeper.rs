@@ -7,6 +7,7 @@
 
 mod backup;
 mod merging;
+mod messages;
 mod upkeep;
 
 use std::collections::VecDeque;
@@ -26,7 +27,7 @@ use super::accounting::Accounting;
 use super::budget::Budget;
 use super::error::StoreError;
 use super::evict::Evictor;
-use super::journal::{Found, Journal, Sync};
+use super::journal::{Journal, Sync};
 use super::main_file;
 use super::part::Rival;
 use super::reserve::Reserve;
@@ -34,6 +35,8 @@ use super::row::{Compression, Packer};
 use crate::buffer::Generation;
 use crate::clock::{Clock, Stopwatch};
 pub use backup::BackedUp;
+pub(super) use messages::{Backing, Job};
+pub use messages::{Event, Evicted, Merged, Swept};
 use upkeep::Idle;
 
 /// Jobs waiting at most. The loop has one merge, one sweep, one spare, one backup and one report of a full disk under way
@@ -49,96 +52,6 @@ const STOP_GRACE_MS: i64 = 3_000;
 /// How much the keeper steps back where the event loop wants the same core: a reader then gets it at once and not when the
 /// keeper's turn is over, some milliseconds later. Not more, or merges would starve where other programs use the cores.
 const NICENESS: i32 = 5;
-
-/// Where the writes of a generation are still to be found on disk.
-#[derive(Debug)]
-pub(super) enum Backing {
-    /// The journal it was written to.
-    Journal(Box<Journal>),
-    /// Journals an earlier run left behind.
-    Found(Vec<Found>),
-}
-
-/// What the keeper is asked to do.
-#[derive(Debug)]
-pub(super) enum Job {
-    /// Merge a sealed generation, then delete its journal.
-    Merge(Arc<Generation>, Backing),
-    /// Remove all rows whose deadline has passed.
-    Sweep,
-    /// Create the journal of the generation after the active one.
-    Spare,
-    /// A commit found the disk full: give up the reserve, and say when there is room for it again.
-    Full,
-    /// Write a copy of the main file to this path, which is absolute.
-    Backup(PathBuf),
-    /// Finish what is queued, then end.
-    Stop,
-}
-
-/// What the keeper tells the event loop.
-#[derive(Debug)]
-pub enum Event {
-    /// A generation is wholly in the main file, and the memory tier was brought up to date with it.
-    Merged(Merged),
-    /// A merge did not get through for want of room and is being tried again.
-    MergeFailed(StoreError),
-    /// The next journal could not be created: ask again later.
-    SpareFailed(StoreError),
-    /// A sweep has ended.
-    Swept(Swept),
-    /// Rows were removed to make room.
-    Evicted(Evicted),
-    /// The disk is full and the reserve was given up: what it leaves is for deletions.
-    Full(StoreError),
-    /// The reserve could be taken again: there is room on the disk.
-    RoomAgain,
-    /// An empty journal for the generation after the active one.
-    Spare(Box<Journal>),
-    /// A backup has ended.
-    BackedUp(Result<BackedUp, StoreError>),
-    /// The keeper cannot go on; the process must end. Nothing answered is lost: the journals are still there.
-    Fatal(StoreError),
-}
-
-/// A finished merge.
-#[derive(Clone, Copy, Debug)]
-pub struct Merged {
-    /// The generation that is in the main file now.
-    pub generation: u64,
-    /// Slots merged.
-    pub rows: usize,
-    /// Entries that expired before they were merged.
-    pub expired: usize,
-    /// Duration.
-    pub ms: u64,
-    /// The main file's figures after it.
-    pub accounting: Accounting,
-}
-
-/// A finished sweep.
-#[derive(Clone, Copy, Debug)]
-pub struct Swept {
-    /// Rows removed.
-    pub rows: usize,
-    /// Duration.
-    pub ms: u64,
-    /// The main file's figures after it.
-    pub accounting: Accounting,
-}
-
-/// Rows removed in one go because the main file had reached its share of the disk.
-#[derive(Clone, Copy, Debug)]
-pub struct Evicted {
-    /// How many that could still have been read.
-    pub rows: usize,
-    /// How many that had expired; these go first.
-    pub expired: usize,
-    /// Bytes of the former, as stored.
-    pub bytes: i64,
-    /// The main file's figures after it.
-    pub accounting: Accounting,
-}
 
 /// The memory tier, as the keeper needs it.
 pub trait Copies: Send {
