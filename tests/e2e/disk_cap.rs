@@ -352,7 +352,7 @@ fn what_has_expired_goes_before_what_has_not() {
 fn what_is_read_all_the_time_stays() {
     const HOT: u64 = 50;
     let noise = Noise::new();
-    let daemon = Daemon::start(&[
+    let mut daemon = Daemon::start(&[
         "--disk-cap",
         "64MiB",
         "--max-value",
@@ -402,4 +402,8 @@ fn what_is_read_all_the_time_stays() {
     let stats = client.stats();
     assert!(stats.get("evictions") > 300, "{stats:?}");
     read(&mut client);
+    // Memory alone would have answered so far.
+    daemon.terminate();
+    daemon.restart();
+    read(&mut daemon.client());
 }

@@ -1,0 +1,165 @@
+//! Journals that a start finds: which there are, what they hold, and whether it is all there. Used by recovery and by the
+//! offline commands; it never writes to them.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{SyncSender, sync_channel};
+
+use rusqlite::OpenFlags;
+
+use super::{PAGE_BYTES, open, remove_files, wal_path};
+use crate::store::batch::{self, Write};
+use crate::store::error::StoreError;
+use crate::store::sql;
+
+/// What a write of a short key and value takes in the log; most take more.
+const WRITE_BYTES_ABOUT: usize = 100;
+
+/// Batches decoded ahead of where they are needed.
+const BATCHES_AHEAD: usize = 64;
+
+/// A journal found at start.
+#[derive(Debug)]
+pub struct Found {
+    /// The generation it belongs to.
+    pub generation: u64,
+    pub(super) path: PathBuf,
+}
+
+impl Found {
+    /// The journals in `dir`, oldest first.
+    ///
+    /// # Errors
+    /// Where the directory cannot be read.
+    pub fn all(dir: &Path) -> Result<Vec<Self>, StoreError> {
+        let io = || StoreError::io("list data directory", dir);
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir(dir).map_err(io())? {
+            let path = entry.map_err(io())?.path();
+            let name = path.file_name().and_then(|name| name.to_str());
+            let number =
+                name.and_then(|name| name.strip_prefix("journal-")?.strip_suffix(".db")?.parse().ok());
+            if let Some(generation) = number {
+                found.push(Self { generation, path });
+            }
+        }
+        found.sort_by_key(|journal| journal.generation);
+        Ok(found)
+    }
+
+    /// Whether it was completed and nothing was written to it.
+    pub(in crate::store) fn is_unused(&self) -> bool {
+        let complete = self.path.metadata().is_ok_and(|file| file.len() == 2 * u64::from(PAGE_BYTES));
+        complete && log_frames(&self.path, 0).next().is_none()
+    }
+
+    /// About how many writes there are, from the size of the log: at least as many as would have their memory grow.
+    #[must_use]
+    pub fn writes_about(&self) -> usize {
+        let bytes = wal_path(&self.path).metadata().map_or(0, |log| log.len());
+        bytes as usize / WRITE_BYTES_ABOUT
+    }
+
+    /// Calls `each` with the writes of every batch, oldest first. Another thread reads and decodes meanwhile: a start after a crash waits
+    /// for nothing else.
+    ///
+    /// # Errors
+    /// Where the file cannot be read or a batch is damaged; what came before was handed out.
+    pub fn replay(&self, mut each: impl FnMut(Vec<Write>)) -> Result<(), StoreError> {
+        let (batches, decoded) = sync_channel(BATCHES_AHEAD);
+        std::thread::scope(|scope| {
+            let reader = scope.spawn(move || self.read(&batches));
+            decoded.into_iter().for_each(&mut each);
+            reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    }
+
+    /// Reads and decodes every batch; the writes of one that is damaged are handed over up to there.
+    fn read(&self, batches: &SyncSender<Vec<Write>>) -> Result<(), StoreError> {
+        let sqlite = || StoreError::sqlite("replay journal", &self.path);
+        if self.path.metadata().is_ok_and(|file| file.len() == 0)
+            && log_frames(&self.path, 0).next().is_some()
+        {
+            // Of a database without a page SQLite deletes the log.
+            return Err(StoreError::CutShort { path: self.path.clone() });
+        }
+        let connection = open(&self.path, OpenFlags::empty())?;
+        // Frames of the log that SQLite takes for whole.
+        let frames: i64 =
+            connection.query_row("PRAGMA wal_checkpoint(NOOP)", (), |row| row.get(1)).map_err(sqlite())?;
+        let has_table: bool = connection
+            .query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'batches'", (), |row| row.get(0))
+            .map_err(sqlite())?;
+        let frames = frames.max(0) as u64;
+        // A refused commit leaves frames behind, but never the last one of a commit, which says so. A power cut leaves
+        // the log short. Where commits stand behind the place up to which SQLite reads, that place is damaged.
+        let committed_behind = log_frames(&self.path, frames).any(|ends_commit| ends_commit);
+        if committed_behind || (!has_table && frames > 0) {
+            return Err(StoreError::CutShort { path: self.path.clone() });
+        }
+        if !has_table {
+            // Killed while it was being created: nothing was ever answered from it.
+            return Ok(());
+        }
+        let mut replay = connection.prepare(sql::JOURNAL_REPLAY).map_err(sqlite())?;
+        let mut rows = replay.query(()).map_err(sqlite())?;
+        while let Some(row) = rows.next().map_err(sqlite())? {
+            let writes = row.get_ref(0).and_then(|writes| Ok(writes.as_blob()?)).map_err(sqlite())?;
+            let mut batch = Vec::new();
+            let decoded = batch::decode(writes, |write| batch.push(write))
+                .map_err(|source| StoreError::Journal { path: self.path.clone(), source });
+            // The other end takes everything that comes, so it cannot be gone.
+            let _ = batches.send(batch);
+            decoded?;
+        }
+        Ok(())
+    }
+
+    /// Moves the file and its log out of the way, under a name with `stamp`, which is returned.
+    ///
+    /// # Errors
+    /// Where they cannot be moved.
+    pub fn set_aside(&self, stamp: &str) -> Result<PathBuf, StoreError> {
+        let renamed = |path: &Path| -> PathBuf {
+            let mut name = path.as_os_str().to_owned();
+            name.push(format!(".corrupt-{stamp}"));
+            name.into()
+        };
+        // The log first: without its file it would not be found by anybody.
+        for path in [wal_path(&self.path), self.path.clone()] {
+            match std::fs::rename(&path, renamed(&path)) {
+                Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(StoreError::io("set aside", &path)(source));
+                }
+                _ => {}
+            }
+        }
+        Ok(renamed(&self.path))
+    }
+
+    /// Deletes the file.
+    ///
+    /// # Errors
+    /// Where it cannot be deleted.
+    pub fn delete(&self) -> Result<(), StoreError> {
+        remove_files(&self.path)
+    }
+}
+
+/// The whole frames in a journal's log behind the first `skip`: for each, whether a commit ends with it. As SQLite's file
+/// format has it: a header of 32 bytes, then frames of a header of 24 bytes and a page, the second number in the header
+/// being the size of the database after a commit, or 0.
+fn log_frames(path: &Path, skip: u64) -> impl Iterator<Item = bool> {
+    const LOG_HEADER: u64 = 32;
+    const FRAME_HEADER: u64 = 24;
+    const FRAME: u64 = FRAME_HEADER + PAGE_BYTES as u64;
+    let log = File::open(wal_path(path)).ok();
+    let bytes = log.as_ref().and_then(|log| log.metadata().ok()).map_or(0, |log| log.len());
+    let whole = bytes.saturating_sub(LOG_HEADER) / FRAME;
+    (skip..whole).map_while(move |frame| {
+        let mut size = [0; 4];
+        log.as_ref()?.read_exact_at(&mut size, LOG_HEADER + frame * FRAME + 4).ok()?;
+        Some(size != [0; 4])
+    })
+}
