@@ -14,8 +14,8 @@ use hashbrown::hash_table::Entry;
 use crate::entry::{Key, State};
 use crate::yielding::Yielding;
 
-/// Bytes a slot costs beside key and value, measured as resident growth over a million of them: the slot itself, its place in
-/// the table of positions, the heap block of the value.
+/// Bytes a slot costs beside key and value, measured as resident growth over a million of them: the slot itself, its place
+/// in the table of positions, the heap block of the value.
 const SLOT_OVERHEAD_BYTES: usize = 90;
 
 /// A key together with its hash, which is the same in every generation: a look-up asks up to three of them, and a write

@@ -61,8 +61,8 @@ impl Found {
         bytes as usize / WRITE_BYTES_ABOUT
     }
 
-    /// Calls `each` with the writes of every batch, oldest first. Another thread reads and decodes meanwhile: a start after a crash waits
-    /// for nothing else.
+    /// Calls `each` with the writes of every batch, oldest first. Another thread reads and decodes meanwhile: a start after a
+    /// crash waits for nothing else.
     ///
     /// # Errors
     /// Where the file cannot be read or a batch is damaged; what came before was handed out.
