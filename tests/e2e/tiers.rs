@@ -76,8 +76,8 @@ fn an_expired_copy_and_an_absent_key_are_found_together() {
     let daemon = Daemon::start(&["--merge-interval", "10s"]);
     let mut client = daemon.client();
     client.check("MSET other 1", "+OK");
-    client.check("SET a v PX 300", "+OK");
-    let expired = Instant::now() + Duration::from_millis(320);
+    client.check("SET a v PX 1500", "+OK");
+    let expired = Instant::now() + Duration::from_millis(1520);
     // In the main file, and a copy in memory, which nobody asks for before it has expired.
     client.check("CLEANUP", ":0");
     client.check("GET a", "=v");

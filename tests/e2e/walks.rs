@@ -62,9 +62,9 @@ fn every_key_is_listed_once_in_whichever_tier_it_is() {
     let key = |number: usize| format!("k:{number:04}");
     // In the main file, then some of them in the write buffer again: overwritten, deleted, expired, renewed; and new ones.
     set_all(&mut client, (0..3_000).map(key));
-    client.check("SET k:soon v PX 300", "+OK");
-    client.check("SET k:renewed v PX 300", "+OK");
-    let expired = Instant::now() + Duration::from_millis(320);
+    client.check("SET k:soon v PX 2500", "+OK");
+    client.check("SET k:renewed v PX 2500", "+OK");
+    let expired = Instant::now() + Duration::from_millis(2520);
     client.check("CLEANUP", ":0");
     set_all(&mut client, (500..1_000).map(key));
     for number in 1_000..1_500 {
