@@ -13,7 +13,8 @@
 //! | [`disk_cap`] | the size on disk and in memory, and what goes first |
 //! | [`upkeep`] | room given back, compression, bounded logs, when data is forced to disk |
 //! | [`corruption`] | damaged files, found at the start and while running |
-//! | [`offline`] | looking after the data: check, compact, backup, export, import, and BACKUP |
+//! | [`offline`] | looking after the data without a daemon: check, compact, export, import |
+//! | [`backup`] | backups, offline and of a daemon that serves |
 //! | [`full_disk`] | no room on the disk, and room again |
 //! | [`abuse`] | bad input, bad clients, too many of them |
 //! | [`delivery`] | answers arrive whole and in order |
@@ -36,6 +37,7 @@
 
 mod abuse;
 mod architecture;
+mod backup;
 mod basics;
 mod benchmarks;
 mod clients;

@@ -83,8 +83,8 @@ impl Inner {
         buffered.max(journalled)
     }
 
-    /// Has the merge under way keep step with the writes: while they fill what [`LEAD`] lets them have ahead of it, it may
-    /// take its time, and from there on it must be as far as they are.
+    /// Has the merge under way keep step with the writes: it may take its time until the active generation is a quarter
+    /// full, and should be done when that is three quarters full.
     pub(super) fn pace_merge(&self, config: &Config) {
         if self.tiers.merging() {
             let wanted =
