@@ -20,7 +20,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::buffers::{Buffers, Share};
 use crate::cache::{Stop, Taking, Turn, View};
-use crate::cmd::{self, Client, Host, Protocol, Run, Spec};
+use crate::clients::{Client, Protocol};
+use crate::cmd::{self, Host, Run, Spec};
 use crate::entry::Key;
 use crate::error::CommandError;
 use io::Stopping;
@@ -44,7 +45,7 @@ enum End {
 pub async fn serve(
     stream: UnixStream,
     host: Rc<Host>,
-    client: Client,
+    client: Rc<Client>,
     buffers: Rc<Buffers>,
     stop: CancellationToken,
 ) {
@@ -61,6 +62,7 @@ pub async fn serve(
         turn: None,
         host,
     };
+    io::attach(&connection.client).await;
     let Err(end) = connection.converse(Stopping::new(stop)).await;
     if let End::Stalled(what) = end {
         tracing::debug!("connection {} closed: {what} for too long", connection.client.id);
@@ -70,7 +72,7 @@ pub async fn serve(
 struct Connection {
     stream: UnixStream,
     host: Rc<Host>,
-    client: Client,
+    client: Rc<Client>,
     input: Share,
     output: Share,
     parser: Parser,
@@ -96,6 +98,8 @@ enum Pause {
     Other(usize, &'static Spec),
     /// The output must be sent first.
     OutputFull,
+    /// A transaction has the turn to itself.
+    Held,
 }
 
 /// There is no way a conversation ends but this.
@@ -138,6 +142,9 @@ impl Connection {
         let mut loaded_for = next;
         let mut refused = None;
         while next < self.requests.len() {
+            if self.client.is_killed() {
+                return Err(End::Closed);
+            }
             match self.run_steps(&mut next) {
                 Pause::Done => {}
                 Pause::Missing => {
@@ -171,6 +178,10 @@ impl Connection {
                     next += 1;
                 }
                 Pause::OutputFull => self.send_all().await?,
+                Pause::Held => {
+                    self.send_some().await?;
+                    host.cache.unheld().await;
+                }
             }
         }
         Ok(())
@@ -179,7 +190,12 @@ impl Connection {
     /// Runs requests from `next` on for as long as they need nothing but the cache as it is.
     fn run_steps(&mut self, next: &mut usize) -> Pause {
         let Self { host, client, input, output, requests, missing, unsettled, turn, .. } = self;
+        if host.cache.is_held() {
+            return Pause::Held;
+        }
         let key_bytes_max = host.settings().max_key_bytes;
+        // Only commands that end this run change it.
+        let unusual = client.is_unusual();
         let output_max = output.all().output_limit(host.settings().output_limit_bytes);
         let room = (host.cache.has_room(Taking::Entries), host.cache.has_room(Taking::Deletions));
         let answers = output.ready();
@@ -190,40 +206,52 @@ impl Connection {
                 }
                 let request = requests.get(*next, input.bytes());
                 let done = match cmd::resolve(request, key_bytes_max) {
-                    Err(error) => Err(Stop::Error(error)),
+                    Err(error) => {
+                        cmd::refuse(client);
+                        Err(Stop::Error(error))
+                    }
                     Ok((index, spec)) => {
-                        let Run::Step(run) = spec.run else { return Pause::Other(index, spec) };
-                        if match spec.class.taking() {
-                            Some(Taking::Entries) => !room.0,
-                            Some(Taking::Deletions) => !room.1,
-                            None => false,
-                        } {
-                            return Pause::NoRoom;
+                        let admitted = if unusual { admit(request, spec, client, host) } else { None };
+                        if let Some(answer) = admitted {
+                            answer.map_err(Stop::Error)
+                        } else {
+                            let Run::Step(run) = spec.run else { return Pause::Other(index, spec) };
+                            if match spec.class.taking() {
+                                Some(Taking::Entries) => !room.0,
+                                Some(Taking::Deletions) => !room.1,
+                                None => false,
+                            } {
+                                return Pause::NoRoom;
+                            }
+                            if view.turn_is_full() {
+                                return Pause::TurnFull;
+                            }
+                            view.begin_command();
+                            let done = run(request, view);
+                            if matches!(done, Err(Stop::Missing)) {
+                                look_ahead(requests, input.bytes(), *next + 1, view);
+                                return Pause::Missing;
+                            }
+                            view.counters().called(index);
+                            done
                         }
-                        if view.turn_is_full() {
-                            return Pause::TurnFull;
-                        }
-                        view.begin_command();
-                        let done = run(request, view);
-                        if matches!(done, Err(Stop::Missing)) {
-                            look_ahead(requests, input.bytes(), *next + 1, view);
-                            return Pause::Missing;
-                        }
-                        view.counters().called(index);
-                        done
                     }
                 };
                 let from = answers.len();
                 let wire = wire_of(request, client);
+                let wanted = !unusual || client.wants_answer();
                 match done {
-                    Ok(reply) => encode(&reply, wire, answers),
+                    Ok(reply) if wanted => encode(&reply, wire, answers),
+                    Ok(_) => {}
                     Err(Stop::Error(error)) => {
                         view.counters().bump(Stat::CommandErrors);
-                        encode(&Reply::error(error.to_string()), wire, answers);
+                        if wanted {
+                            encode(&Reply::error(error.to_string()), wire, answers);
+                        }
                     }
                     Err(Stop::Missing) => unreachable!("handled above"),
                 }
-                if view.depends_on_commit() {
+                if view.depends_on_commit() && wanted {
                     unsettled.push((from..answers.len(), wire));
                 }
                 *next += 1;
@@ -255,7 +283,7 @@ impl Connection {
         let done = match spec.run {
             Run::Local(run) => {
                 let request = self.requests.get(at, self.input.bytes());
-                run(request, &mut self.client, &host)
+                run(request, &self.client, &host)
             }
             Run::Job(start) => {
                 // What was answered before goes out first: the job may take a while.
@@ -265,16 +293,23 @@ impl Connection {
                     Err(error) => Err(error),
                 }
             }
+            Run::Session(start) => {
+                self.send_some().await?;
+                let client = Rc::clone(&self.client);
+                match start(self.requests.get(at, self.input.bytes()), &client, &host) {
+                    Ok(job) => job.await,
+                    Err(error) => Err(error),
+                }
+            }
             Run::Step(_) => unreachable!("steps are run together"),
         };
+        // Messages that it was sent before it was answered come before the answer.
+        self.take_mail();
         match done {
-            Ok(reply) => {
-                let wire = wire_of(self.requests.get(at, self.input.bytes()), &self.client);
-                encode(&reply, wire, self.output.ready());
-            }
+            Ok(reply) => self.answer(at, &reply),
             Err(error) => self.answer_error(at, &error),
         }
-        if self.client.quit {
+        if self.client.quit.get() {
             self.send_all().await?;
             return Err(End::Closed);
         }
@@ -283,8 +318,23 @@ impl Connection {
 
     fn answer_error(&mut self, at: usize, error: &CommandError) {
         self.host.cache.count(Stat::CommandErrors, 1);
-        let wire = wire_of(self.requests.get(at, self.input.bytes()), &self.client);
-        encode(&Reply::error(error.to_string()), wire, self.output.ready());
+        self.answer(at, &Reply::error(error.to_string()));
+    }
+
+    fn answer(&mut self, at: usize, reply: &Reply) {
+        if self.client.wants_answer() {
+            let wire = wire_of(self.requests.get(at, self.input.bytes()), &self.client);
+            encode(reply, wire, self.output.ready());
+        }
+    }
+
+    /// Moves what messages there are, and fit, to the output.
+    fn take_mail(&mut self) {
+        if !self.client.mailbox.is_empty() {
+            let limit = self.output.all().output_limit(self.host.settings().output_limit_bytes);
+            self.client.mailbox.drain_to(self.output.ready(), limit);
+            self.output.recount();
+        }
     }
 
     /// Waits for the commit that answers in the output depend on.
@@ -323,6 +373,16 @@ impl Connection {
     }
 }
 
+/// See [`cmd::admit`].
+fn admit(
+    request: Request<'_>,
+    spec: &Spec,
+    client: &Client,
+    host: &Host,
+) -> Option<Result<Reply, CommandError>> {
+    cmd::admit(request, spec, client, host.settings().frame_limits().request_bytes)
+}
+
 /// Notes the rows that requests behind a waiting one need, so that one trip to the disk serves them all.
 fn look_ahead(requests: &Requests, input: &[u8], from: usize, view: &mut View<'_>) {
     for i in from..requests.len().min(from + LOAD_AHEAD) {
@@ -337,7 +397,7 @@ fn look_ahead(requests: &Requests, input: &[u8], from: usize, view: &mut View<'_
 }
 
 fn wire_of(request: Request<'_>, client: &Client) -> Wire {
-    match (request.dialect(), client.protocol) {
+    match (request.dialect(), client.protocol.get()) {
         (Dialect::Line, _) => Wire::Line,
         (Dialect::Resp, Protocol::Resp2) => Wire::Resp2,
         (Dialect::Resp, Protocol::Resp3) => Wire::Resp3,

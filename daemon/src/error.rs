@@ -80,6 +80,46 @@ pub enum CommandError {
     /// COMMAND GETKEYS about something that has no keys.
     #[error("ERR {0}")]
     GetKeys(&'static str),
+    /// MULTI within a transaction.
+    #[error("ERR MULTI calls can not be nested")]
+    NestedMulti,
+    /// WATCH within a transaction: too late to matter.
+    #[error("ERR WATCH inside MULTI is not allowed")]
+    WatchWithinMulti,
+    /// EXEC or DISCARD where no transaction has been begun.
+    #[error("ERR {0} without MULTI")]
+    WithoutMulti(&'static str),
+    /// EXEC after a command could not be queued.
+    #[error("EXECABORT Transaction discarded because of previous errors.")]
+    ExecAborted,
+    /// EXEC whose writes there is no room for; nothing was run.
+    #[error("EXECABORT Transaction discarded because of: {0}")]
+    ExecRefused(String),
+    /// A command that cannot be part of a transaction.
+    #[error("ERR Command not allowed inside a transaction")]
+    NotWithinTransaction,
+    /// More queued than one request may hold.
+    #[error(
+        "ERR the commands queued since MULTI take more than {limit} bytes (max_value and 32 MiB); send fewer at a time"
+    )]
+    TransactionTooLarge {
+        /// The limit.
+        limit: usize,
+    },
+    /// A command of a subscriber that cannot tell its answer from a message.
+    #[error(
+        "ERR Can't execute '{0}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"
+    )]
+    OnlyListens(&'static str),
+    /// PUBLISH to one of larder's own channels.
+    #[error("ERR channels whose names begin with 'larder:' are larder's own; publish to another")]
+    OwnChannel,
+    /// More subscriptions than a client may have.
+    #[error("ERR more than {limit} subscriptions of one client")]
+    TooManySubscriptions {
+        /// The limit.
+        limit: usize,
+    },
     /// No more connections are taken.
     #[error("ERR max number of clients reached ({limit}, max_connections)")]
     TooManyClients {

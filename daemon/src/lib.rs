@@ -16,6 +16,7 @@
 mod buffer;
 mod buffers;
 mod cache;
+mod clients;
 mod clock;
 mod cmd;
 pub mod config;
@@ -27,6 +28,7 @@ mod glob;
 pub mod limits_fd;
 pub mod logging;
 pub mod offline;
+mod pubsub;
 pub mod server;
 pub mod signals;
 mod stats;

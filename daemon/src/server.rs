@@ -16,8 +16,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::buffers::Buffers;
 use crate::cache::Cache;
+use crate::clients::{Client, Peer};
 use crate::clock::Clock;
-use crate::cmd::{Client, Host, REGISTRY};
+use crate::cmd::{self, Host, REGISTRY};
 use crate::config::{ConfigError, Reloaded, Settings};
 use crate::conn;
 use crate::error::CommandError;
@@ -105,7 +106,7 @@ async fn serve(start: &mut Start) -> Result<(), ServeError> {
     let fatal = cache.fatal().clone();
     let host = Rc::new(Host::new(cache, Rc::clone(&settings), boot_id()));
     let mut background = background.spawn();
-    let mut clients = Clients::new(Rc::clone(&host), *connections_max);
+    let mut clients = Connections::new(Rc::clone(&host), *connections_max);
     ready(&settings);
     let ended = loop {
         tokio::select! {
@@ -136,17 +137,17 @@ async fn serve(start: &mut Start) -> Result<(), ServeError> {
 }
 
 /// The connections there are.
-struct Clients {
+struct Connections {
     host: Rc<Host>,
     buffers: Rc<Buffers>,
     tracker: TaskTracker,
     stop: CancellationToken,
     last_id: u64,
-    connections_max: usize,
+    most: usize,
 }
 
-impl Clients {
-    fn new(host: Rc<Host>, connections_max: usize) -> Self {
+impl Connections {
+    fn new(host: Rc<Host>, most: usize) -> Self {
         let budget_bytes = host.settings().buffer_budget_bytes;
         Self {
             host,
@@ -154,7 +155,7 @@ impl Clients {
             tracker: TaskTracker::new(),
             stop: CancellationToken::new(),
             last_id: 0,
-            connections_max,
+            most,
         }
     }
 
@@ -170,18 +171,18 @@ impl Clients {
                 return;
             }
         };
-        let limit = self.host.settings().max_connections.min(self.connections_max);
+        let limit = self.host.settings().max_connections.min(self.most);
         if self.tracker.len() >= limit {
             self.reject(&stream, limit);
             return;
         }
         self.last_id += 1;
-        let client = Client::new(self.last_id, self.host.cache.now_ms());
-        let counted = Counted::new(Rc::clone(&self.host));
+        let client = Rc::new(Client::new(self.last_id, peer(&stream), self.host.cache.now_ms()));
+        let listed = Listed::new(Rc::clone(&self.host), Rc::clone(&client));
         let serve =
             conn::serve(stream, Rc::clone(&self.host), client, Rc::clone(&self.buffers), self.stop.clone());
         self.tracker.spawn_local(async move {
-            let _counted = counted;
+            let _listed = listed;
             serve.await;
         });
     }
@@ -205,23 +206,42 @@ impl Clients {
     }
 }
 
-/// Counts a connection for as long as it lives, and the ways it can end.
-struct Counted(Rc<Host>);
+/// Lists and counts a connection for as long as it lives, and the ways it can end.
+struct Listed {
+    host: Rc<Host>,
+    client: Rc<Client>,
+}
 
-impl Counted {
-    fn new(host: Rc<Host>) -> Self {
+impl Listed {
+    fn new(host: Rc<Host>, client: Rc<Client>) -> Self {
         host.cache.count(Stat::Connections, 1);
         host.cache.count(Stat::ConnectionsTotal, 1);
-        Self(host)
+        host.clients.add(&client);
+        Self { host, client }
     }
 }
 
-impl Drop for Counted {
+impl Drop for Listed {
     fn drop(&mut self) {
-        self.0.cache.uncount(Stat::Connections, 1);
+        let Self { host, client } = self;
+        cmd::leave(client, host);
+        host.channels.leave(client);
+        host.clients.remove(client.id);
+        host.cache.uncount(Stat::Connections, 1);
         if std::thread::panicking() {
             // The panic's own message is on stderr already; the other connections go on.
-            self.0.cache.count(Stat::ConnectionsFailed, 1);
+            host.cache.count(Stat::ConnectionsFailed, 1);
+        }
+    }
+}
+
+/// Who is at the other end. Where the system does not tell, nobody in particular.
+fn peer(stream: &UnixStream) -> Peer {
+    match stream.peer_cred() {
+        Ok(peer) => Peer { pid: peer.pid(), uid: peer.uid(), gid: peer.gid() },
+        Err(error) => {
+            tracing::warn!("cannot tell who has connected: {error}");
+            Peer { pid: None, uid: u32::MAX, gid: u32::MAX }
         }
     }
 }

@@ -48,6 +48,11 @@ pub fn encode(reply: &Reply, wire: Wire, out: &mut BytesMut) {
         }
         Reply::Verbatim { text, .. } => encode_bulk(text, wire, out),
         Reply::Error(text) => encode_error(text, wire, out),
+        Reply::Several(messages) => {
+            for message in messages {
+                encode(message, wire, out);
+            }
+        }
         Reply::None => {}
     }
 }
@@ -279,6 +284,12 @@ mod tests {
             (Reply::Bool(false), ":0\r\n", "#f\r\n", ":0\r\n"),
             (Reply::text("a\nb"), "$3\r\na\nb\r\n", "=7\r\ntxt:a\nb\r\n", "$3\r\na\nb\r\n"),
             (Reply::error("ERR a\r\nb"), "-ERR a  b\r\n", "-ERR a  b\r\n", "-ERR a  b\r\n"),
+            (
+                Reply::Several(vec![Reply::Int(1), Reply::Nil]),
+                ":1\r\n$-1\r\n",
+                ":1\r\n_\r\n",
+                ":1\r\n$-1\r\n",
+            ),
             (Reply::None, "", "", ""),
         ];
         for (reply, resp2, resp3, line) in cases {

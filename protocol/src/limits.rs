@@ -76,6 +76,10 @@ pub const CONNECTIONS: usize = 10_000;
 /// Beyond it the daemon takes in no more until others have given room back, or closes; the error names the limit.
 pub const BUFFER_BUDGET_BYTES: usize = 64 * 1024 * 1024;
 
+/// Messages that a subscriber has not taken: at this many bytes it is disconnected, so that it learns it missed some.
+/// As much as Redis lets a subscriber have.
+pub const SUBSCRIBER_BYTES: usize = 32 << 20;
+
 /// Bytes of one bulk string of a reply, for clients: room for one value and for a long STATS or KEYS answer beside it.
 /// Beyond it: [`DecodeError::TooLarge`](crate::decode::DecodeError::TooLarge).
 pub const REPLY_BULK_BYTES: usize = 64 * 1024 * 1024;

@@ -41,6 +41,8 @@ pub enum Reply {
     },
     /// An error: the whole text, beginning with its code (`ERR `), without the `-`.
     Error(String),
+    /// Several messages, one after the other: what SUBSCRIBE to several channels answers.
+    Several(Vec<Reply>),
     /// Sends nothing: `CLIENT REPLY OFF`, and commands that answer by pushes. Within an array it is sent as nil, because
     /// the array's length is already said.
     None,

@@ -7,8 +7,12 @@ use crate::store::{CommitError, Sealed, StoreError};
 use larder_protocol::Stat;
 
 impl Cache {
-    /// Commits this turn's writes and makes them visible.
+    /// Commits this turn's writes and makes them visible, unless a transaction has the turn to itself: then it does that
+    /// at its end.
     pub(super) fn commit(&self) {
+        if self.0.held.get() {
+            return;
+        }
         let mut inner = self.0.inner.borrow_mut();
         let inner = &mut *inner;
         if !inner.tiers.has_pending() {

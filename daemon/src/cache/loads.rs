@@ -99,6 +99,22 @@ impl Loads {
         shared
     }
 
+    /// Keeps a row that is known to be current, as if it had just been read for somebody. False where it is being read:
+    /// it has to be waited for.
+    pub fn hold(&mut self, key: &Key, row: Row) -> bool {
+        let load = self.by_key.entry(key.clone()).or_insert_with(|| Load {
+            state: State::Stale,
+            holders: 0,
+            tickets: Vec::new(),
+        });
+        if matches!(load.state, State::Reading | State::ReadingStale) {
+            return false;
+        }
+        load.holders += 1;
+        load.state = State::Arrived(row);
+        true
+    }
+
     /// The holder has used the row, or gives up waiting for it.
     pub fn done(&mut self, key: &Key) {
         if let Some(load) = self.by_key.get_mut(key) {

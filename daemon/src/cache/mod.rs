@@ -19,6 +19,7 @@ mod count;
 mod cursors;
 mod front;
 mod gauges;
+mod hold;
 mod hot;
 mod loads;
 mod memory;
@@ -33,6 +34,7 @@ mod tiers;
 mod turn;
 mod view;
 mod walk;
+mod watch;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -45,11 +47,13 @@ use tokio_util::sync::CancellationToken;
 
 pub use background::Background;
 pub use count::Count;
+pub use hold::Hold;
 pub use memory::Memory;
 pub use room::Taking;
 pub use turn::Turn;
 pub use view::{Rules, Stop, View};
 pub use walk::Page;
+pub use watch::Watch;
 
 use crate::clock::Clock;
 use crate::config::{Durability, Settings};
@@ -85,6 +89,9 @@ struct Shared {
     live: Cell<Live>,
     /// `live` has changed.
     applied: Notify,
+    /// Whether a transaction has this turn to itself, and whether it is what runs now.
+    held: Cell<bool>,
+    holder_runs: Cell<bool>,
     /// Held by whoever reads or writes the file, also while that goes on on another thread.
     hot_list: Arc<Mutex<HotList>>,
 }
@@ -223,6 +230,8 @@ impl Cache {
             config,
             live: Cell::new(Live::of(settings)),
             applied: Notify::new(),
+            held: Cell::new(false),
+            holder_runs: Cell::new(false),
             hot_list: Arc::new(Mutex::new(hot_list)),
         }));
         let background = Background::new(cache.clone(), opened.events, opened.sync_reports);
@@ -295,6 +304,11 @@ impl Cache {
     #[must_use]
     pub fn clock(&self) -> Clock {
         self.0.clock
+    }
+
+    /// Ends `watch`.
+    pub fn unwatch(&self, watch: &Watch) {
+        self.0.inner.borrow_mut().tiers.watches().remove(watch);
     }
 
     /// Counts something that happened outside a command.

@@ -78,6 +78,11 @@ impl Order {
         down
     }
 
+    /// Forgets what is known of one generation.
+    pub(super) fn forget(&mut self, generation: u64) {
+        self.generations.retain(|sorted| sorted.generation != generation);
+    }
+
     fn of(&mut self, generation: u64) -> &mut Sorted {
         let known = self.generations.iter().position(|sorted| sorted.generation == generation);
         let at = known.unwrap_or_else(|| {

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use super::front::Front;
 use super::loads::{Loads, Row, Ticket};
 use super::memory::Memory;
+use super::watch::Watches;
 use crate::buffer::{Flushed, Generation, Hashed};
 use crate::entry::{Entry, Key, State};
 use crate::store::StoreError;
@@ -36,7 +37,13 @@ pub struct Tiers {
     main_empty: bool,
     /// Generations let go of so far: a walk that sees it change looks again.
     releases: u64,
+    watches: Watches,
+    /// Whether walks see this turn's writes as well: while the transaction runs that has this turn to itself.
+    pending_shown: bool,
 }
+
+/// The id of this turn's writes among the generations: newer than any.
+pub const PENDING: u64 = u64::MAX;
 
 /// Where a look-up found its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +85,7 @@ impl Tiers {
     #[must_use]
     pub fn new(memory: Memory, active_id: u64, recovered: Option<Arc<Generation>>, main_rows: i64) -> Self {
         Self {
-            pending: Generation::new(0),
+            pending: Generation::new(PENDING),
             active: Generation::new(active_id),
             sealed: recovered,
             memory,
@@ -86,6 +93,8 @@ impl Tiers {
             loads: Loads::default(),
             main_empty: main_rows == 0,
             releases: 0,
+            watches: Watches::default(),
+            pending_shown: false,
         }
     }
 
@@ -139,11 +148,13 @@ impl Tiers {
 
     /// Notes a write of this turn; it takes effect with [`publish`](Self::publish).
     pub fn write(&mut self, key: &[u8], state: State) {
+        self.watches.touch(key);
         self.pending.write(Hashed::new(key), state);
     }
 
     /// Notes that this turn deletes everything written before.
     pub fn flush(&mut self) {
+        self.watches.flush();
         drop(self.pending.flush());
     }
 
@@ -218,6 +229,13 @@ impl Tiers {
         self.sealed.take()
     }
 
+    /// Keeps the memory tier's copy of `key`, if it has one and no tier above knows the key, as if it had been loaded for
+    /// somebody; true if so. [`done`](Self::done) gives it back. A copy may go from the memory tier at any moment.
+    pub fn hold(&mut self, key: &Key, now_ms: i64) -> bool {
+        let LookUp::Known(entry, Source::Memory) = self.look_up(key, now_ms) else { return false };
+        self.loads.hold(key, Ok(entry))
+    }
+
     /// Asks for a key's row, unless a tier above the main file knows the key: it may have been written since it was found
     /// missing, and a load that begins after a write could not be told by [`Loads::written`] that it is out of date.
     pub fn want(&mut self, key: &Key, ticket: &Rc<Ticket>, now_ms: i64) -> Wanted {
@@ -281,14 +299,28 @@ impl Tiers {
     #[must_use]
     pub fn main_hidden(&self) -> bool {
         self.main_empty
+            || self.pending_shown && self.pending.flushed()
             || self.active.flushed()
             || self.sealed.as_ref().is_some_and(|sealed| sealed.flushed())
     }
 
     /// The generations of the write buffer that count, newest first.
     pub fn generations(&self) -> impl Iterator<Item = &Generation> {
-        let sealed = self.sealed.as_deref().filter(|_| !self.active.flushed());
-        std::iter::once(&self.active).chain(sealed)
+        let pending = Some(&self.pending).filter(|_| self.pending_shown);
+        let hidden = pending.is_some_and(Generation::flushed);
+        let active = Some(&self.active).filter(|_| !hidden);
+        let sealed = self.sealed.as_deref().filter(|_| !hidden && !self.active.flushed());
+        pending.into_iter().chain(active).chain(sealed)
+    }
+
+    /// Whether walks are to see this turn's writes as well, as the newest generation.
+    pub fn show_pending(&mut self, shown: bool) {
+        self.pending_shown = shown;
+    }
+
+    /// The keys that are watched.
+    pub fn watches(&mut self) -> &mut Watches {
+        &mut self.watches
     }
 
     /// Slots and bytes of the write buffer.

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use larder_protocol::Stat;
 
 use super::tiers::{LookUp, Source, Tiers};
+use super::watch::{Watch, Watched};
 use crate::entry::{Deadline, Entry, Key, State};
 use crate::error::CommandError;
 use crate::stats::Counters;
@@ -124,6 +125,52 @@ impl<'a> View<'a> {
             }
         }
         if self.missing.len() == before { Ok(()) } else { Err(Stop::Missing) }
+    }
+
+    /// As [`need`](Self::need), and they stay so: what only the memory tier has of them, which may drop it at any moment, is
+    /// kept until [`unpin`](Self::unpin) is given the result.
+    ///
+    /// # Errors
+    /// [`Stop::Missing`] where at least one must be loaded first; nothing is pinned then.
+    pub fn pin(&mut self, keys: impl Iterator<Item = Key>) -> Result<Vec<Key>, Stop> {
+        let before = self.missing.len();
+        let mut pinned = Vec::new();
+        for key in keys {
+            match self.tiers.look_up(&key, self.now_ms) {
+                LookUp::Known(_, Source::Memory) if self.tiers.hold(&key, self.now_ms) => pinned.push(key),
+                LookUp::Known(_, Source::Memory) | LookUp::Unknown => self.missing.push(key),
+                LookUp::Known(..) | LookUp::Failed(_) => {}
+            }
+        }
+        if self.missing.len() == before {
+            return Ok(pinned);
+        }
+        self.unpin(&pinned);
+        Err(Stop::Missing)
+    }
+
+    /// Gives back what was pinned.
+    pub fn unpin(&mut self, pinned: &[Key]) {
+        for key in pinned {
+            self.tiers.done(key);
+        }
+    }
+
+    /// Has `watch` told of every change of `keys` from now on.
+    ///
+    /// # Errors
+    /// As [`need`](Self::need).
+    pub fn watch<'k>(
+        &mut self,
+        keys: impl Iterator<Item = &'k [u8]> + Clone,
+        watch: &Rc<Watch>,
+    ) -> Result<(), Stop> {
+        self.need(keys.clone())?;
+        for key in keys {
+            let entry = self.find(key)?.map(|entry| entry.deadline);
+            self.tiers.watches().add(watch, Watched { key: key.into(), entry });
+        }
+        Ok(())
     }
 
     /// Puts `value` under `key` until `deadline`. An entry whose deadline has passed already is a deletion.

@@ -16,7 +16,7 @@ use larder_protocol::Stat;
 use super::background::blocking;
 use super::cursors::Cursors;
 use super::order::Order;
-use super::tiers::Tiers;
+use super::tiers::{PENDING, Tiers};
 use super::{Cache, Inner, Taking};
 use crate::entry::{Key, State};
 use crate::error::CommandError;
@@ -50,6 +50,13 @@ const ANSWER_KEY_BYTES: usize = 16;
 pub(super) struct Walks {
     order: Order,
     cursors: Cursors,
+}
+
+impl Walks {
+    /// Forgets the order of this turn's writes: they may be gone by the next look.
+    pub(super) fn forget_pending(&mut self) {
+        self.order.forget(PENDING);
+    }
 }
 
 /// Keys that SCAN has found.
@@ -177,6 +184,10 @@ impl Cache {
             let limits = ScanLimits { keys: keys_max, rows: walk.rows_max };
             let rows =
                 if hidden { ScanStep::default() } else { self.scan_main(readers, walk, limits).await? };
+            if self.is_held_by_another() {
+                self.unheld().await;
+                continue;
+            }
             // Writes that are answered already (durability `memory`), or about to be, count as having come before.
             self.commit();
             let mut inner = self.0.inner.borrow_mut();
@@ -245,8 +256,11 @@ impl Cache {
             inner.counters.add(Stat::Deletes, keys.len() as u64);
             Rc::clone(&inner.turn)
         };
-        self.commit();
-        turn.committed().await?;
+        // Within a transaction they are committed with everything else.
+        if !self.is_held() {
+            self.commit();
+            turn.committed().await?;
+        }
         Ok(keys.len() as u64)
     }
 }

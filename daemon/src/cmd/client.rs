@@ -1,11 +1,13 @@
 //! `CLIENT ID | INFO | GETNAME | SETNAME name | SETINFO attribute value | NO-EVICT on|off | NO-TOUCH on|off`: what a
 //! connection says and asks about itself.
 
+use std::rc::Rc;
+
 use larder_protocol::limits::NAME_BYTES;
 use larder_protocol::{Reply, Request};
 
 use super::help::subcommands;
-use super::{Class, Client, Group, Host, Keys, Protocol, Run, Spec};
+use super::{Class, Client, Group, Host, Keys, Run, Spec};
 use crate::error::{CommandError, shown};
 
 pub(super) static SPEC: Spec = Spec {
@@ -19,15 +21,15 @@ pub(super) static SPEC: Spec = Spec {
     run: Run::Local(run),
 };
 
-fn run(request: Request<'_>, client: &mut Client, host: &Host) -> Result<Reply, CommandError> {
+fn run(request: Request<'_>, client: &Rc<Client>, host: &Host) -> Result<Reply, CommandError> {
     let subcommand = request.arg(0).to_ascii_lowercase();
     match (&subcommand[..], request.len()) {
         (b"id", 2) => Ok(Reply::Int(client.id as i64)),
         (b"info", 2) => Ok(Reply::text(info(client, host.cache.now_ms()))),
-        (b"getname", 2) if client.name.is_empty() => Ok(Reply::Nil),
-        (b"getname", 2) => Ok(Reply::bulk(client.name.clone())),
+        (b"getname", 2) if client.name.borrow().is_empty() => Ok(Reply::Nil),
+        (b"getname", 2) => Ok(Reply::bulk(client.name.borrow().clone())),
         (b"setname", 3) => {
-            client.name = checked_name(request.arg(1))?;
+            client.name.replace(checked_name(request.arg(1))?);
             Ok(Reply::OK)
         }
         (b"setinfo", 4) => set_info(request.arg(1), request.arg(2), client),
@@ -62,11 +64,11 @@ fn shown_whole(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-fn set_info(attribute: &[u8], value: &[u8], client: &mut Client) -> Result<Reply, CommandError> {
+fn set_info(attribute: &[u8], value: &[u8], client: &Client) -> Result<Reply, CommandError> {
     let field = if attribute.eq_ignore_ascii_case(b"lib-name") {
-        &mut client.library
+        &client.library
     } else if attribute.eq_ignore_ascii_case(b"lib-ver") {
-        &mut client.library_version
+        &client.library_version
     } else {
         return Err(CommandError::UnrecognizedOption(shown(attribute)));
     };
@@ -74,7 +76,7 @@ fn set_info(attribute: &[u8], value: &[u8], client: &mut Client) -> Result<Reply
     if !value.iter().all(|byte| (b'!'..=b'~').contains(byte)) {
         return Err(CommandError::BadClientInfo(shown(attribute)));
     }
-    *field = shown_whole(value);
+    field.replace(shown_whole(value));
     Ok(Reply::OK)
 }
 
@@ -85,16 +87,13 @@ fn on_or_off(word: &[u8]) -> Result<Reply, CommandError> {
 }
 
 fn info(client: &Client, now_ms: i64) -> String {
-    let version = match client.protocol {
-        Protocol::Resp2 => 2,
-        Protocol::Resp3 => 3,
-    };
     format!(
-        "id={} name={} age={} db=0 resp={version} lib-name={} lib-ver={}\n",
+        "id={} name={} age={} db=0 resp={} lib-name={} lib-ver={}\n",
         client.id,
-        client.name,
+        client.name.borrow(),
         (now_ms - client.connected_ms) / 1_000,
-        client.library,
-        client.library_version,
+        client.protocol.get().version(),
+        client.library.borrow(),
+        client.library_version.borrow(),
     )
 }

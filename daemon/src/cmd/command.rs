@@ -1,6 +1,8 @@
 //! `COMMAND [COUNT | LIST | INFO [name ...] | DOCS [name ...] | GETKEYS command [argument ...]]`: the registry, as Redis
 //! clients read it.
 
+use std::rc::Rc;
+
 use larder_protocol::{Dialect, OwnedRequest, Reply, Request};
 
 use super::help::subcommands;
@@ -21,7 +23,7 @@ pub(super) static SPEC: Spec = Spec {
 /// Names that INFO and DOCS describe in one request: many more than there are commands.
 const NAMES_MAX: usize = 1_024;
 
-fn run(request: Request<'_>, _: &mut Client, _: &Host) -> Result<Reply, CommandError> {
+fn run(request: Request<'_>, _: &Rc<Client>, _: &Host) -> Result<Reply, CommandError> {
     let Some(subcommand) = request.get(0) else {
         return Ok(Reply::array(REGISTRY.iter().map(|spec| info(spec))));
     };

@@ -1,5 +1,7 @@
 //! `CONFIG GET pattern [pattern ...]`: settings by name, larder's own and those Redis clients ask for, in Redis's terms.
 
+use std::rc::Rc;
+
 use larder_protocol::{Reply, Request};
 
 use super::help::subcommands;
@@ -19,7 +21,7 @@ pub(super) static SPEC: Spec = Spec {
     run: Run::Local(run),
 };
 
-fn run(request: Request<'_>, _: &mut Client, host: &Host) -> Result<Reply, CommandError> {
+fn run(request: Request<'_>, _: &Rc<Client>, host: &Host) -> Result<Reply, CommandError> {
     if request.arg(0).eq_ignore_ascii_case(b"help") && request.len() == 2 {
         return Ok(subcommands(&SPEC));
     }

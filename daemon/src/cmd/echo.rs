@@ -1,5 +1,7 @@
 //! `ECHO message`: the message.
 
+use std::rc::Rc;
+
 use larder_protocol::{Reply, Request};
 
 use super::{Class, Client, Group, Host, Keys, Run, Spec};
@@ -17,6 +19,6 @@ pub(super) static SPEC: Spec = Spec {
 };
 
 #[expect(clippy::unnecessary_wraps, reason = "the signature of every local command")]
-fn run(request: Request<'_>, _: &mut Client, _: &Host) -> Result<Reply, CommandError> {
+fn run(request: Request<'_>, _: &Rc<Client>, _: &Host) -> Result<Reply, CommandError> {
     Ok(Reply::bulk(request.arg(0).to_vec()))
 }

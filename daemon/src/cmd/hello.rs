@@ -1,5 +1,7 @@
 //! `HELLO [2 | 3 [AUTH user password] [SETNAME name]]`: chooses the version of RESP and says who answers.
 
+use std::rc::Rc;
+
 use larder_protocol::{Reply, Request};
 
 use super::host::{REDIS_VERSION, VERSION};
@@ -17,9 +19,9 @@ pub(super) static SPEC: Spec = Spec {
     run: Run::Local(run),
 };
 
-fn run(request: Request<'_>, client: &mut Client, _: &Host) -> Result<Reply, CommandError> {
+fn run(request: Request<'_>, client: &Rc<Client>, _: &Host) -> Result<Reply, CommandError> {
     let protocol = match request.get(0).map(args::integer) {
-        None => client.protocol,
+        None => client.protocol.get(),
         Some(None) => return Err(CommandError::ProtocolVersionNotAnInteger),
         Some(Some(2)) => Protocol::Resp2,
         Some(Some(3)) => Protocol::Resp3,
@@ -41,17 +43,13 @@ fn run(request: Request<'_>, client: &mut Client, _: &Host) -> Result<Reply, Com
         }
     }
     if let Some(name) = name {
-        client.name = name;
+        client.name.replace(name);
     }
-    client.protocol = protocol;
-    let version = match protocol {
-        Protocol::Resp2 => 2,
-        Protocol::Resp3 => 3,
-    };
+    client.protocol.set(protocol);
     let fields = [
         ("server", Reply::bulk("redis")),
         ("version", Reply::bulk(REDIS_VERSION)),
-        ("proto", Reply::Int(version)),
+        ("proto", Reply::Int(protocol.version())),
         ("id", Reply::Int(client.id as i64)),
         ("mode", Reply::bulk("standalone")),
         ("role", Reply::bulk("master")),

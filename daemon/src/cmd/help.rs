@@ -1,5 +1,7 @@
 //! `HELP [command]`: what commands there are, or how one of them is used; one line each.
 
+use std::rc::Rc;
+
 use larder_protocol::{Reply, Request};
 
 use super::{Class, Client, Group, Host, Keys, REGISTRY, Run, Spec, find};
@@ -16,7 +18,7 @@ pub(super) static SPEC: Spec = Spec {
     run: Run::Local(run),
 };
 
-fn run(request: Request<'_>, _: &mut Client, _: &Host) -> Result<Reply, CommandError> {
+fn run(request: Request<'_>, _: &Rc<Client>, _: &Host) -> Result<Reply, CommandError> {
     if request.len() > 2 {
         return Err(CommandError::Arity(SPEC.name));
     }

@@ -1,4 +1,4 @@
-//! What commands know about the daemon and about the connection they came in on.
+//! What commands know about the daemon.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -7,8 +7,10 @@ use larder_protocol::{Kind, Snapshot, Stat, Value};
 
 use super::REGISTRY;
 use crate::cache::{Cache, Count};
+use crate::clients::Clients;
 use crate::config::{Reloaded, Settings};
 use crate::error::CommandError;
+use crate::pubsub::Channels;
 
 /// The version of this program.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -24,60 +26,26 @@ pub struct Host {
     pub cache: Cache,
     /// Random, of this start of the process.
     pub boot_id: String,
+    /// The connections there are.
+    pub clients: Clients,
+    /// What they listen to.
+    pub channels: Channels,
     settings: RefCell<Rc<Settings>>,
     snapshots: Cell<u64>,
-}
-
-/// A connection's own state.
-#[derive(Debug)]
-pub struct Client {
-    /// Its number; grows with every connection and is never used again.
-    pub id: u64,
-    /// The name it gave itself, or empty.
-    pub name: String,
-    /// The client library, as it says.
-    pub library: String,
-    /// Its version.
-    pub library_version: String,
-    /// What RESP requests are answered in.
-    pub protocol: Protocol,
-    /// Whether it asked to be closed after this answer.
-    pub quit: bool,
-    /// When it connected, in unix milliseconds.
-    pub connected_ms: i64,
-}
-
-/// A version of RESP.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Protocol {
-    /// What every connection begins with.
-    #[default]
-    Resp2,
-    /// After `HELLO 3`.
-    Resp3,
-}
-
-impl Client {
-    /// A new connection's.
-    #[must_use]
-    pub fn new(id: u64, now_ms: i64) -> Self {
-        Self {
-            id,
-            name: String::new(),
-            library: String::new(),
-            library_version: String::new(),
-            protocol: Protocol::default(),
-            quit: false,
-            connected_ms: now_ms,
-        }
-    }
 }
 
 impl Host {
     /// A host for this start of the process.
     #[must_use]
     pub fn new(cache: Cache, settings: Rc<Settings>, boot_id: String) -> Self {
-        Self { cache, settings: RefCell::new(settings), boot_id, snapshots: Cell::new(0) }
+        Self {
+            cache,
+            boot_id,
+            clients: Clients::default(),
+            channels: Channels::default(),
+            settings: RefCell::new(settings),
+            snapshots: Cell::new(0),
+        }
     }
 
     /// The settings in force. They may be others after the next reload.

@@ -30,6 +30,7 @@ mod mget;
 mod mset;
 mod persist;
 mod ping;
+mod pubsub;
 mod quit;
 mod scan;
 mod select;
@@ -37,18 +38,22 @@ mod set;
 mod stats;
 #[cfg(test)]
 mod testing;
+mod transaction;
 mod ttl;
 
 use std::collections::HashMap;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::LazyLock;
 
 use larder_protocol::{Reply, Request};
 
-pub use host::{Client, Host, Protocol, VERSION};
+pub use host::{Host, VERSION};
 pub use set::unconditional_deadline;
+pub use transaction::{admit, leave, refuse};
 
 use crate::cache::{Stop, Taking, View};
+use crate::clients::{Client, Protocol};
 use crate::error::CommandError;
 
 /// Every command, in alphabetical order.
@@ -64,7 +69,9 @@ pub static REGISTRY: &[&Spec] = &[
     &incr::DECRBY,
     &del::SPEC,
     &delpat::SPEC,
+    &transaction::DISCARD,
     &echo::SPEC,
+    &transaction::EXEC,
     &exists::SPEC,
     &expire::EXPIRE,
     &expire::EXPIREAT,
@@ -79,19 +86,28 @@ pub static REGISTRY: &[&Spec] = &[
     &keys::SPEC,
     &mget::SPEC,
     &mset::SPEC,
+    &transaction::MULTI,
     &persist::SPEC,
     &expire::PEXPIRE,
     &expire::PEXPIREAT,
     &ping::SPEC,
+    &pubsub::PSUBSCRIBE,
     &ttl::PTTL,
+    &pubsub::PUBLISH,
+    &pubsub::PUBSUB,
+    &pubsub::PUNSUBSCRIBE,
     &quit::SPEC,
     &select::RESET,
     &scan::SPEC,
     &select::SELECT,
     &set::SPEC,
     &stats::SPEC,
+    &pubsub::SUBSCRIBE,
     &ttl::TTL,
     &del::UNLINK,
+    &pubsub::UNSUBSCRIBE,
+    &transaction::UNWATCH,
+    &transaction::WATCH,
 ];
 
 /// What there is to know about a command without running it.
@@ -153,6 +169,10 @@ pub enum Group {
     Server,
     /// The connection.
     Connection,
+    /// Several commands as one.
+    Transactions,
+    /// Messages.
+    PubSub,
 }
 
 impl Group {
@@ -164,6 +184,8 @@ impl Group {
             Self::Generic => "generic",
             Self::Server => "server",
             Self::Connection => "connection",
+            Self::Transactions => "transactions",
+            Self::PubSub => "pubsub",
         }
     }
 }
@@ -211,9 +233,11 @@ pub enum Run {
     /// In one uninterrupted step on the cache.
     Step(fn(Request<'_>, &mut View<'_>) -> Result<Reply, Stop>),
     /// On the connection and what is known about the daemon.
-    Local(fn(Request<'_>, &mut Client, &Host) -> Result<Reply, CommandError>),
+    Local(fn(Request<'_>, &Rc<Client>, &Host) -> Result<Reply, CommandError>),
     /// Over several turns of the event loop; the arguments are checked at once.
     Job(for<'a> fn(Request<'_>, &'a Host) -> Result<Job<'a>, CommandError>),
+    /// As a job, on the connection as well.
+    Session(for<'a> fn(Request<'_>, &'a Rc<Client>, &'a Host) -> Result<Job<'a>, CommandError>),
 }
 
 impl std::fmt::Debug for Run {
@@ -222,6 +246,7 @@ impl std::fmt::Debug for Run {
             Self::Step(_) => "Step",
             Self::Local(_) => "Local",
             Self::Job(_) => "Job",
+            Self::Session(_) => "Session",
         })
     }
 }

@@ -1,5 +1,7 @@
 //! `QUIT`: answers, then closes the connection.
 
+use std::rc::Rc;
+
 use larder_protocol::{Reply, Request};
 
 use super::{Class, Client, Group, Host, Keys, Run, Spec};
@@ -17,7 +19,7 @@ pub(super) static SPEC: Spec = Spec {
 };
 
 #[expect(clippy::unnecessary_wraps, reason = "the signature of every local command")]
-fn run(_: Request<'_>, client: &mut Client, _: &Host) -> Result<Reply, CommandError> {
-    client.quit = true;
+fn run(_: Request<'_>, client: &Rc<Client>, _: &Host) -> Result<Reply, CommandError> {
+    client.quit.set(true);
     Ok(Reply::OK)
 }

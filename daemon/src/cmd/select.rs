@@ -1,10 +1,13 @@
 //! `SELECT 0`, `AUTH`, `RESET`: what clients say about databases, passwords and starting over. There is one database, and
 //! no password: who may connect is decided by the socket's permissions.
 
+use std::rc::Rc;
+
 use larder_protocol::{Reply, Request};
 
 use super::args::required_integer;
-use super::{Class, Client, Group, Host, Keys, Protocol, Run, Spec};
+use super::{Class, Client, Group, Host, Keys, Protocol, Run, Spec, transaction};
+use crate::clients::Replies;
 use crate::error::CommandError;
 
 pub(super) static SELECT: Spec =
@@ -25,9 +28,13 @@ pub(super) static AUTH: Spec =
     });
 
 pub(super) static RESET: Spec =
-    spec("reset", "", 1, "Takes the connection back to how it began", |_, client, _| {
-        client.name.clear();
-        client.protocol = Protocol::Resp2;
+    spec("reset", "", 1, "Takes the connection back to how it began", |_, client, host| {
+        transaction::leave(client, host);
+        host.channels.leave(client);
+        client.lines.set(false);
+        client.replies.set(Replies::On);
+        client.name.borrow_mut().clear();
+        client.protocol.set(Protocol::Resp2);
         Ok(Reply::Status("RESET"))
     });
 
@@ -36,7 +43,7 @@ const fn spec(
     usage: &'static str,
     arity: i32,
     summary: &'static str,
-    run: fn(Request<'_>, &mut Client, &Host) -> Result<Reply, CommandError>,
+    run: fn(Request<'_>, &Rc<Client>, &Host) -> Result<Reply, CommandError>,
 ) -> Spec {
     Spec {
         name,

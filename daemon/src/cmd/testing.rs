@@ -61,7 +61,9 @@ impl Bench {
         let Self { bare, counters, now_ms, rules } = self;
         let done = resolve(request, 1_000).map_err(Stop::from).and_then(|(_, spec)| match spec.run {
             Run::Step(run) => bare.step(counters, *now_ms, *rules, |view: &mut View<'_>| run(request, view)),
-            Run::Local(_) | Run::Job(_) => panic!("{line}: not a command that runs on the cache alone"),
+            Run::Local(_) | Run::Job(_) | Run::Session(_) => {
+                panic!("{line}: not a command that runs on the cache alone")
+            }
         });
         match done {
             Ok(reply) => reply,

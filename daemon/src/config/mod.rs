@@ -63,6 +63,8 @@ pub struct Settings {
     pub output_stall: Duration,
     pub half_request_timeout: Duration,
     pub buffer_budget_bytes: usize,
+    /// Unread messages of a subscriber at which it is disconnected, in bytes.
+    pub subscriber_buffer_bytes: usize,
     pub log_level: Level,
 }
 
@@ -157,6 +159,7 @@ impl Default for Settings {
             output_stall: Duration::ZERO,
             half_request_timeout: Duration::ZERO,
             buffer_budget_bytes: 0,
+            subscriber_buffer_bytes: 0,
             log_level: Level::default(),
         };
         for setting in SETTINGS {

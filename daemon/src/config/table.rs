@@ -355,6 +355,14 @@ pub const SETTINGS: &[Setting] = &[
         help: "Memory for requests and replies under way, of all connections together",
     },
     Setting {
+        name: "subscriber_buffer",
+        group: Group::Limits,
+        kind: Kind::Length(field!(subscriber_buffer_bytes), KIB..=TIB),
+        default: Fallback::Number(limits::SUBSCRIBER_BYTES as u64),
+        live: true,
+        help: "Unread messages of a subscriber at which it is disconnected",
+    },
+    Setting {
         name: "log_level",
         group: Group::Log,
         kind: Kind::Level(field!(log_level)),

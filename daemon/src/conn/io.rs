@@ -13,6 +13,7 @@ use tokio::net::UnixStream;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::{Connection, End};
+use crate::clients::Client;
 use crate::error::CommandError;
 
 /// What came of waiting for input.
@@ -56,6 +57,10 @@ impl Connection {
     /// the first answer must not find both sides waiting for each other.
     pub(super) async fn receive(&mut self, stopping: &mut Stopping) -> Result<(), End> {
         loop {
+            if self.client.is_killed() {
+                return Err(End::Closed);
+            }
+            self.take_mail();
             if self.output.bytes().len()
                 >= self.output.all().output_limit(self.host.settings().output_limit_bytes)
             {
@@ -87,11 +92,14 @@ impl Connection {
     /// Waits for input while there is nothing to send. Idle connections hold no buffers meanwhile.
     async fn receive_only(&mut self, stopping: &mut Stopping) -> Result<Received, End> {
         let mid_request = self.parser.mid_request();
-        let (stream, input) = (&mut self.stream, &mut self.input);
+        let (stream, input, client) = (&mut self.stream, &mut self.input, &self.client);
         // Polled by hand: a future of `readable` enters and leaves a list of waiters for each request.
         let mut received = std::pin::pin!(poll_fn(|context| {
             if stopping.poll(context) {
                 return Poll::Ready(Ok(Received::Stopping));
+            }
+            if !client.mailbox.is_empty() || client.is_killed() {
+                return Poll::Ready(Ok(Received::Nothing));
             }
             if !mid_request {
                 ready!(stream.poll_read_ready(context))?;
@@ -162,7 +170,14 @@ impl Connection {
 
     /// Waits for the client while there is something to send.
     pub(super) async fn wait_for(&mut self, interest: Interest) -> Result<Ready, End> {
-        match tokio::time::timeout(self.host.settings().output_stall, self.stream.ready(interest)).await {
+        let mut ready = std::pin::pin!(self.stream.ready(interest));
+        let ready = poll_fn(|context| {
+            if self.client.is_killed() {
+                return Poll::Ready(Err(ErrorKind::ConnectionAborted.into()));
+            }
+            ready.as_mut().poll(context)
+        });
+        match tokio::time::timeout(self.host.settings().output_stall, ready).await {
             Ok(Ok(ready)) => Ok(ready),
             Ok(Err(_)) => Err(End::Closed),
             Err(_) => Err(End::Stalled("answers that are not read")),
@@ -190,6 +205,15 @@ impl Received {
     fn of(bytes: usize) -> Self {
         if bytes == 0 { Self::Ended } else { Self::Bytes(bytes) }
     }
+}
+
+/// Has `client` wake this task, which is the connection's for as long as it lives.
+pub(super) async fn attach(client: &Client) {
+    poll_fn(|context| {
+        client.attach(context.waker());
+        Poll::Ready(())
+    })
+    .await;
 }
 
 /// Reads and throws away what the client still sends, for a moment: closing with unread input would make the system

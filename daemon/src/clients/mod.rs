@@ -1,0 +1,295 @@
+//! Who is connected: what each connection has said about itself, what it has in hand, and the list of them all.
+//!
+//! Used by connections, which own a [`Client`] each, and by commands, which look at them and end them. Of the event
+//! loop's thread only. Never reads or writes a socket, and never runs a command.
+
+mod mailbox;
+mod transaction;
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::task::Waker;
+
+use bytes::Bytes;
+use larder_protocol::Wire;
+
+pub use mailbox::Mailbox;
+pub use transaction::Transaction;
+
+use crate::cache::Watch;
+
+/// A connection's own state.
+#[derive(Debug)]
+pub struct Client {
+    /// Its number; grows with every connection and is never used again.
+    pub id: u64,
+    /// Who is at the other end, as the system says.
+    pub peer: Peer,
+    /// When it connected, in unix milliseconds.
+    pub connected_ms: i64,
+    /// The name it gave itself, or empty.
+    pub name: RefCell<String>,
+    /// The client library, as it says.
+    pub library: RefCell<String>,
+    /// Its version.
+    pub library_version: RefCell<String>,
+    /// What RESP requests are answered in.
+    pub protocol: Cell<Protocol>,
+    /// Whether it asked to be closed after this answer.
+    pub quit: Cell<bool>,
+    /// Which answers it wants.
+    pub replies: Cell<Replies>,
+    /// When it last sent something, in unix milliseconds.
+    pub active_ms: Cell<i64>,
+    /// Commands it has run.
+    pub commands: Cell<u64>,
+    /// The last one's place in the registry.
+    pub last_command: Cell<usize>,
+    /// Messages on their way to it.
+    pub mailbox: Mailbox,
+    /// The transaction it has begun, if any.
+    pub transaction: RefCell<Option<Transaction>>,
+    /// The keys it watches, if any.
+    pub watch: RefCell<Option<Rc<Watch>>>,
+    /// What it is subscribed to.
+    pub subscriptions: RefCell<Subscriptions>,
+    /// Whether its last subscription was a line, and so messages are written as lines.
+    pub lines: Cell<bool>,
+    killed: Cell<bool>,
+    waker: RefCell<Option<Waker>>,
+}
+
+/// Who is at the other end of a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Peer {
+    /// Process id, where the system tells.
+    pub pid: Option<i32>,
+    /// User id.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+}
+
+/// A version of RESP.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// What every connection begins with.
+    #[default]
+    Resp2,
+    /// After `HELLO 3`.
+    Resp3,
+}
+
+impl Protocol {
+    /// As HELLO names it.
+    #[must_use]
+    pub fn version(self) -> i64 {
+        match self {
+            Self::Resp2 => 2,
+            Self::Resp3 => 3,
+        }
+    }
+}
+
+/// Which answers a client wants (`CLIENT REPLY`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Replies {
+    /// All of them.
+    #[default]
+    On,
+    /// None.
+    Off,
+    /// All but the one to this request and the next.
+    SkipNext,
+    /// All but the one to this request.
+    Skip,
+}
+
+/// What a client is subscribed to.
+#[derive(Debug, Default)]
+pub struct Subscriptions {
+    /// Channels.
+    pub channels: BTreeSet<Bytes>,
+    /// Patterns of channels.
+    pub patterns: BTreeSet<Bytes>,
+}
+
+impl Subscriptions {
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.channels.len() + self.patterns.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Client {
+    /// A new connection's.
+    #[must_use]
+    pub fn new(id: u64, peer: Peer, now_ms: i64) -> Self {
+        Self {
+            id,
+            peer,
+            connected_ms: now_ms,
+            name: RefCell::default(),
+            library: RefCell::default(),
+            library_version: RefCell::default(),
+            protocol: Cell::default(),
+            quit: Cell::new(false),
+            replies: Cell::default(),
+            active_ms: Cell::new(now_ms),
+            commands: Cell::new(0),
+            last_command: Cell::new(0),
+            mailbox: Mailbox::default(),
+            transaction: RefCell::default(),
+            watch: RefCell::default(),
+            subscriptions: RefCell::default(),
+            lines: Cell::new(false),
+            killed: Cell::new(false),
+            waker: RefCell::default(),
+        }
+    }
+
+    /// Whether requests cannot simply be run and answered: a transaction is open, only some commands are allowed, or
+    /// answers are to be left out.
+    #[must_use]
+    pub fn is_unusual(&self) -> bool {
+        self.replies.get() != Replies::On || self.transaction.borrow().is_some() || self.only_listens()
+    }
+
+    /// Whether it may only change its subscriptions: RESP 2 cannot tell messages from answers.
+    #[must_use]
+    pub fn only_listens(&self) -> bool {
+        let tells_apart = self.protocol.get() == Protocol::Resp3 && !self.lines.get();
+        !tells_apart && !self.subscriptions.borrow().is_empty()
+    }
+
+    /// Whether the request that has just been run is to be answered. Counts off what is to be left out.
+    #[must_use]
+    pub fn wants_answer(&self) -> bool {
+        match self.replies.get() {
+            Replies::On => true,
+            Replies::Off => false,
+            Replies::SkipNext => {
+                self.replies.set(Replies::Skip);
+                false
+            }
+            Replies::Skip => {
+                self.replies.set(Replies::On);
+                false
+            }
+        }
+    }
+
+    /// How messages to it are written.
+    #[must_use]
+    pub fn message_wire(&self) -> Wire {
+        match (self.lines.get(), self.protocol.get()) {
+            (true, _) => Wire::Line,
+            (false, Protocol::Resp2) => Wire::Resp2,
+            (false, Protocol::Resp3) => Wire::Resp3,
+        }
+    }
+
+    /// Notes whom to wake when there is a message, or the connection is to end.
+    pub fn attach(&self, waker: &Waker) {
+        self.waker.replace(Some(waker.clone()));
+    }
+
+    /// Has the connection look at its mailbox.
+    pub fn wake(&self) {
+        if let Some(waker) = &*self.waker.borrow() {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// Ends the connection as soon as what it is doing allows.
+    pub fn kill(&self) {
+        self.killed.set(true);
+        self.wake();
+    }
+
+    /// Whether it is to end, without another answer.
+    #[must_use]
+    pub fn is_killed(&self) -> bool {
+        self.killed.get()
+    }
+}
+
+/// Every connection there is.
+#[derive(Debug, Default)]
+pub struct Clients {
+    by_id: RefCell<BTreeMap<u64, Rc<Client>>>,
+}
+
+impl Clients {
+    /// Takes in a new one.
+    pub fn add(&self, client: &Rc<Client>) {
+        self.by_id.borrow_mut().insert(client.id, Rc::clone(client));
+    }
+
+    /// One has gone.
+    pub fn remove(&self, id: u64) {
+        self.by_id.borrow_mut().remove(&id);
+    }
+
+    /// The one with that number.
+    #[must_use]
+    pub fn get(&self, id: u64) -> Option<Rc<Client>> {
+        self.by_id.borrow().get(&id).cloned()
+    }
+
+    /// All of them as they are now, in the order in which they came.
+    #[must_use]
+    pub fn all(&self) -> Vec<Rc<Client>> {
+        self.by_id.borrow().values().cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_left_out_as_asked() {
+        let client = Client::new(1, Peer::default(), 0);
+        assert!(client.wants_answer() && !client.is_unusual());
+        client.replies.set(Replies::SkipNext);
+        assert!(client.is_unusual());
+        assert_eq!(
+            [client.wants_answer(), client.wants_answer(), client.wants_answer()],
+            [false, false, true]
+        );
+        client.replies.set(Replies::Off);
+        assert_eq!([client.wants_answer(), client.wants_answer()], [false, false]);
+    }
+
+    #[test]
+    fn a_subscriber_is_held_to_that_unless_messages_can_be_told_apart() {
+        let client = Client::new(1, Peer::default(), 0);
+        assert!(!client.only_listens());
+        client.subscriptions.borrow_mut().channels.insert(Bytes::from_static(b"c"));
+        assert!(client.only_listens() && client.message_wire() == Wire::Resp2);
+        client.protocol.set(Protocol::Resp3);
+        assert!(!client.only_listens() && client.message_wire() == Wire::Resp3);
+        client.lines.set(true);
+        assert!(client.only_listens() && client.message_wire() == Wire::Line);
+    }
+
+    #[test]
+    fn the_list_has_who_is_there() {
+        let clients = Clients::default();
+        for id in [2, 1] {
+            clients.add(&Rc::new(Client::new(id, Peer::default(), 0)));
+        }
+        assert_eq!(clients.all().iter().map(|client| client.id).collect::<Vec<_>>(), [1, 2]);
+        clients.remove(1);
+        assert!(clients.get(1).is_none() && clients.get(2).is_some());
+    }
+}
