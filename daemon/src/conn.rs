@@ -8,22 +8,24 @@
 //!  receive --+       (a missing row: load, run again)  (a job: settle, send, await)              +--> receive
 //! ```
 
+mod answers;
 mod io;
 
 use std::ops::Range;
 use std::rc::Rc;
 
 use bytes::Buf as _;
-use larder_protocol::{Dialect, FrameError, Parser, Progress, Reply, Request, Requests, Stat, Wire, encode};
+use larder_protocol::{Parser, Progress, Reply, Request, Requests, Stat, Wire, encode};
 use tokio::net::UnixStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::buffers::{Buffers, Share};
 use crate::cache::{Stop, Taking, Turn, View};
-use crate::clients::{Client, Protocol};
+use crate::clients::Client;
 use crate::cmd::{self, Host, Run, Spec};
 use crate::entry::Key;
 use crate::error::CommandError;
+use answers::wire_of;
 use io::Stopping;
 
 /// Requests run before others get their turn.
@@ -315,62 +317,6 @@ impl Connection {
         }
         Ok(())
     }
-
-    fn answer_error(&mut self, at: usize, error: &CommandError) {
-        self.host.cache.count(Stat::CommandErrors, 1);
-        self.answer(at, &Reply::error(error.to_string()));
-    }
-
-    fn answer(&mut self, at: usize, reply: &Reply) {
-        if self.client.wants_answer() {
-            let wire = wire_of(self.requests.get(at, self.input.bytes()), &self.client);
-            encode(reply, wire, self.output.ready());
-        }
-    }
-
-    /// Moves what messages there are, and fit, to the output.
-    fn take_mail(&mut self) {
-        if !self.client.mailbox.is_empty() {
-            let limit = self.output.all().output_limit(self.host.settings().output_limit_bytes);
-            self.client.mailbox.drain_to(self.output.ready(), limit);
-            self.output.recount();
-        }
-    }
-
-    /// Waits for the commit that answers in the output depend on.
-    async fn settle(&mut self) {
-        if let Some(turn) = self.turn.take()
-            && let Err(error) = turn.committed().await
-        {
-            self.replace_unsettled(&error);
-        }
-        self.unsettled.clear();
-    }
-
-    /// The commit failed: what depended on it is answered with the error, everything else as it stands.
-    fn replace_unsettled(&mut self, error: &CommandError) {
-        let answered = std::mem::take(self.output.bytes_mut());
-        let output = self.output.bytes_mut();
-        let reply = Reply::error(error.to_string());
-        let mut copied_to = 0;
-        for (range, wire) in &self.unsettled {
-            output.extend_from_slice(&answered[copied_to..range.start]);
-            encode(&reply, *wire, output);
-            copied_to = range.end;
-        }
-        output.extend_from_slice(&answered[copied_to..]);
-    }
-
-    /// Answers a broken frame and ends the connection. Whoever does not speak to us at all gets no answer.
-    async fn refuse(&mut self, error: &FrameError) -> Result<Never, End> {
-        self.host.cache.count(Stat::ProtocolErrors, 1);
-        if !error.is_silent() {
-            encode(&Reply::error(format!("ERR {error}")), Wire::Resp2, self.output.ready());
-        }
-        self.send_all().await?;
-        io::linger(&mut self.stream).await;
-        Err(End::Closed)
-    }
 }
 
 /// See [`cmd::admit`].
@@ -393,13 +339,5 @@ fn look_ahead(requests: &Requests, input: &[u8], from: usize, view: &mut View<'_
             // Whether they are missing is noted; nothing else is done with the answer.
             let _ = view.need(spec.keys.of(request));
         }
-    }
-}
-
-fn wire_of(request: Request<'_>, client: &Client) -> Wire {
-    match (request.dialect(), client.protocol.get()) {
-        (Dialect::Line, _) => Wire::Line,
-        (Dialect::Resp, Protocol::Resp2) => Wire::Resp2,
-        (Dialect::Resp, Protocol::Resp3) => Wire::Resp3,
     }
 }

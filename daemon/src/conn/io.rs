@@ -77,6 +77,7 @@ impl Connection {
                     return Ok(());
                 }
                 Received::Nothing => continue,
+                Received::Ended if self.listens() => return self.only_send(stopping).await,
                 Received::Ended => CommandError::HalfRequest,
                 Received::Stopping => CommandError::Stopping,
             };
@@ -133,6 +134,31 @@ impl Connection {
             Ok(bytes) => Ok(Received::of(bytes)),
             Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(Received::Nothing),
             Err(_) => Err(End::Closed),
+        }
+    }
+
+    /// Whether the client is subscribed to something, and not in the middle of a request.
+    fn listens(&self) -> bool {
+        !self.parser.mid_request() && !self.client.subscriptions.borrow().is_empty()
+    }
+
+    /// Sends messages to a subscriber that will send nothing more, such as `printf 'SUBSCRIBE c\n' | socat`, until it has
+    /// closed the other direction as well.
+    async fn only_send(&mut self, stopping: &mut Stopping) -> Result<(), End> {
+        /// How often to look whether it has: nothing tells when a direction is closed in which nothing is sent.
+        const LOOK: Duration = Duration::from_secs(1);
+        loop {
+            self.take_mail();
+            self.send_all().await?;
+            let client = &self.client;
+            let mail = poll_fn(|context| {
+                let done = stopping.poll(context) || client.is_killed();
+                if done || !client.mailbox.is_empty() { Poll::Ready(done) } else { Poll::Pending }
+            });
+            let done = tokio::time::timeout(LOOK, mail).await.unwrap_or(false);
+            if done || self.wait_for(Interest::WRITABLE).await?.is_write_closed() {
+                return Err(End::Closed);
+            }
         }
     }
 
