@@ -9,6 +9,8 @@
 //! | [`tiers`] | memory tier on, off and tiny: same answers, never an older value |
 //! | [`preload`] | what was in memory before a restart is there again |
 //! | [`walks`] | KEYS, SCAN and DELPAT over all tiers, under load, and over many keys |
+//! | [`transactions`] | MULTI, EXEC and WATCH, also through SIGKILL |
+//! | [`pubsub`] | messages between clients |
 //! | [`expiry`] | deadlines, clean-up, and what STATS says about them |
 //! | [`disk_cap`] | the size on disk and in memory, and what goes first |
 //! | [`upkeep`] | room given back, compression, bounded logs, when data is forced to disk |
@@ -50,11 +52,13 @@ mod limits;
 mod offline;
 mod packages;
 mod preload;
+mod pubsub;
 mod readme;
 mod restart;
 mod running;
 mod systemd;
 mod tiers;
+mod transactions;
 mod upkeep;
 mod util;
 mod walks;

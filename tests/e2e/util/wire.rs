@@ -8,7 +8,7 @@
 //! | `:5` | integer |
 //! | `=text`, `="a b\n"` | bulk string, with the quotes of a request line where it needs them |
 //! | `nil` | no value |
-//! | `[=a nil :1]` | array |
+//! | `[=a nil :1 +OK "-ERR ..."]` | array |
 //! | `[=0 [=a]]` | an array in an array, of one element at most |
 
 use std::fmt;
@@ -106,6 +106,8 @@ impl Reply {
         match word {
             b"nil" => Ok(Self::Nil),
             [b'=', value @ ..] => Ok(Self::Bulk(value.to_vec())),
+            [b'+', text @ ..] => Ok(Self::Simple(text.to_vec())),
+            [b'-', text @ ..] => Ok(Self::Error(String::from_utf8_lossy(text).into_owned())),
             [b'[', .., b']'] => Self::parse(&String::from_utf8_lossy(word)),
             [b':', digits @ ..] => number(digits).map(Self::Integer).map_err(|error| error.to_string()),
             other => Err(format!("unknown notation {:?}", String::from_utf8_lossy(other))),
