@@ -208,10 +208,7 @@ impl Connection {
                 }
                 let request = requests.get(*next, input.bytes());
                 let done = match cmd::resolve(request, key_bytes_max) {
-                    Err(error) => {
-                        cmd::refuse(client);
-                        Err(Stop::Error(error))
-                    }
+                    Err(error) => Err(Stop::Error(cmd::refuse(request, client, error))),
                     Ok((index, spec)) => {
                         let admitted = if unusual { admit(request, spec, client, host) } else { None };
                         if let Some(answer) = admitted {

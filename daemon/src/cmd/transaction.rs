@@ -65,7 +65,7 @@ pub fn admit(
     queue_bytes_max: usize,
 ) -> Option<Result<Reply, CommandError>> {
     if client.only_listens() && !LISTENING.contains(&spec.name) {
-        refuse(client);
+        fail(client);
         return Some(Err(CommandError::OnlyListens(spec.name)));
     }
     let mut transaction = client.transaction.borrow_mut();
@@ -84,8 +84,19 @@ pub fn admit(
     Some(queued.map(|()| Reply::Status("QUEUED")))
 }
 
-/// A command was refused before it ran: within a transaction, EXEC must not run the others.
-pub fn refuse(client: &Client) {
+/// A request was refused with `error` before it ran: within a transaction, EXEC must not run the others. Gives what to
+/// answer.
+pub fn refuse(request: Request<'_>, client: &Client, error: CommandError) -> CommandError {
+    if request.name().eq_ignore_ascii_case(EXEC.name.as_bytes()) {
+        client.transaction.take();
+        return CommandError::ExecRefused(error.to_string().trim_start_matches("ERR ").to_owned());
+    }
+    fail(client);
+    error
+}
+
+/// Has EXEC run nothing, where a transaction is open.
+fn fail(client: &Client) {
     if let Some(transaction) = &mut *client.transaction.borrow_mut() {
         transaction.fail();
     }
