@@ -31,6 +31,11 @@ impl Clock {
     pub fn uptime_ms(&self) -> i64 {
         self.anchor.elapsed().as_millis() as i64
     }
+
+    /// Waits.
+    pub async fn sleep(self, length: std::time::Duration) {
+        tokio::time::sleep(length).await;
+    }
 }
 
 /// A moment as `20261125T091500Z`, for names of files.

@@ -42,6 +42,40 @@ pub enum CommandError {
     /// A TTL of zero or less, or a deadline beyond reach.
     #[error("ERR invalid expire time in '{0}' command")]
     InvalidExpireTime(&'static str),
+    /// Not a decimal number.
+    #[error("ERR value is not a valid float")]
+    NotAFloat,
+    /// The result of an increment is not a number any more.
+    #[error("ERR increment would produce NaN or Infinity")]
+    NanOrInfinity,
+    /// SETRANGE before the beginning.
+    #[error("ERR offset is out of range")]
+    OffsetOutOfRange,
+    /// A value that would grow over the limit.
+    #[error(
+        "ERR string exceeds maximum allowed size (proto-max-bulk-len), which is max_value ({limit} bytes)"
+    )]
+    ValueTooLong {
+        /// The limit.
+        limit: usize,
+    },
+    /// RENAME of an absent key.
+    #[error("ERR no such key")]
+    NoSuchKey,
+    /// COPY of a key to itself.
+    #[error("ERR source and destination objects are the same")]
+    SameObject,
+    /// A digest to compare with that cannot be one.
+    #[error("ERR the digest must be exactly 16 hexadecimal characters")]
+    BadDigest,
+    /// MSETEX with a number of keys that is none.
+    #[error("ERR invalid numkeys value")]
+    InvalidNumkeys,
+    /// OBJECT FREQ.
+    #[error(
+        "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust."
+    )]
+    NoFrequency,
     /// EXPIRE's condition options exclude each other.
     #[error("ERR {0}")]
     IncompatibleOptions(&'static str),

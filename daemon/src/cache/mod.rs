@@ -129,6 +129,7 @@ impl Live {
             rules: Rules {
                 default_ttl_ms: settings.default_ttl.map(|ttl| ttl.as_millis() as i64),
                 answer_bytes_max: settings.frame_limits().request_bytes,
+                value_bytes_max: settings.max_value_bytes,
             },
         }
     }

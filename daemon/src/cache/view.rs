@@ -52,6 +52,8 @@ pub struct Rules {
     pub default_ttl_ms: Option<i64>,
     /// Bytes that the values in one answer may have together.
     pub answer_bytes_max: usize,
+    /// Bytes that a value may have.
+    pub value_bytes_max: usize,
 }
 
 impl<'a> View<'a> {
@@ -76,6 +78,12 @@ impl<'a> View<'a> {
     #[must_use]
     pub fn answer_bytes_max(&self) -> usize {
         self.rules.answer_bytes_max
+    }
+
+    /// Bytes that a value may have.
+    #[must_use]
+    pub fn value_bytes_max(&self) -> usize {
+        self.rules.value_bytes_max
     }
 
     /// The deadline of an entry written now without a TTL of its own.

@@ -9,6 +9,7 @@
 //! It goes from the greatest key down because keys that carry a time or a sequence number are written upwards: a walk
 //! that goes up could run after them for ever.
 
+use std::hash::{BuildHasher as _, Hasher, RandomState};
 use std::rc::Rc;
 
 use larder_protocol::Stat;
@@ -171,6 +172,34 @@ impl Cache {
         }
     }
 
+    /// One of the keys: any of up to [`KEYS_A_STEP`], of more one of those below a place drawn at random.
+    ///
+    /// # Errors
+    /// Where the main file cannot be read.
+    pub async fn random_key(&self) -> Result<Option<Key>, CommandError> {
+        let all = Pattern::glob(b"*");
+        let mut dice = RandomState::new().build_hasher();
+        let mut walk = Walk::new(&all, None);
+        let mut keys = Vec::new();
+        // A step may find nothing where it has looked at much that is expired.
+        while keys.is_empty() && !walk.ended {
+            keys = self.step(&mut walk, KEYS_A_STEP).await?.keys;
+        }
+        if !walk.ended
+            && let Some(key) = keys.get(draw(&mut dice, keys.len()))
+        {
+            let mut place = key.to_vec();
+            place.truncate(draw(&mut dice, place.len() + 1));
+            place.push(draw(&mut dice, 256) as u8);
+            let below = self.step(&mut Walk::new(&all, Some(place.into())), KEYS_A_STEP).await?.keys;
+            if !below.is_empty() {
+                keys = below;
+            }
+        }
+        let drawn = draw(&mut dice, keys.len().max(1));
+        Ok(keys.into_iter().nth(drawn))
+    }
+
     /// Lists the next keys of a walk, about `keys_max` of them. What it returns is so at the moment it returns.
     async fn step(&self, walk: &mut Walk<'_>, keys_max: usize) -> Result<Step, CommandError> {
         loop {
@@ -297,6 +326,13 @@ impl Order {
         step.looked_at += slots;
         step
     }
+}
+
+/// A number below `below`, which is not 0.
+fn draw(dice: &mut impl Hasher, below: usize) -> usize {
+    // Each write changes what the hasher, keyed by the system's random source, gives next.
+    dice.write_u8(0);
+    dice.finish() as usize % below
 }
 
 fn bytes_of(keys: &[Key]) -> usize {

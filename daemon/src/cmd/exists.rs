@@ -1,20 +1,26 @@
-//! `EXISTS key [key ...]`: how many of the keys are there; one named twice counts twice.
+//! `EXISTS key [key ...]` and `TOUCH key [key ...]`: how many of the keys are there; one named twice counts twice.
 
 use larder_protocol::{Reply, Request};
 
 use super::{Class, Group, Keys, Run, Spec};
 use crate::cache::{Stop, View};
 
-pub(super) static SPEC: Spec = Spec {
-    name: "exists",
-    usage: "key [key ...]",
-    arity: -2,
-    class: Class::Read,
-    group: Group::Generic,
-    keys: Keys::ALL,
-    summary: "Counts which of the keys exist",
-    run: Run::Step(run),
-};
+pub(super) static EXISTS: Spec = spec("exists", "Counts which of the keys exist");
+
+pub(super) static TOUCH: Spec = spec("touch", "Counts which of the keys exist, as EXISTS does");
+
+const fn spec(name: &'static str, summary: &'static str) -> Spec {
+    Spec {
+        name,
+        usage: "key [key ...]",
+        arity: -2,
+        class: Class::Read,
+        group: Group::Generic,
+        keys: Keys::ALL,
+        summary,
+        run: Run::Step(run),
+    }
+}
 
 fn run(request: Request<'_>, view: &mut View<'_>) -> Result<Reply, Stop> {
     view.need(request.args())?;

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use larder_protocol::{Kind, Snapshot, Stat, Value};
 
 use super::REGISTRY;
-use crate::cache::{Cache, Count};
+use crate::cache::{Cache, Count, Loaded, Stop, View};
 use crate::clients::Clients;
 use crate::config::{Reloaded, Settings};
 use crate::error::CommandError;
@@ -61,6 +61,25 @@ impl Host {
         self.cache.apply(&settings);
         self.settings.replace(Rc::new(settings));
         reloaded
+    }
+
+    /// Runs one step on the cache, loading what it misses.
+    ///
+    /// # Errors
+    /// Those of the step, and where a row cannot be read.
+    pub async fn step<T>(
+        &self,
+        mut run: impl FnMut(&mut View<'_>) -> Result<T, Stop>,
+    ) -> Result<T, CommandError> {
+        let mut loaded: Vec<Loaded<'_>> = Vec::new();
+        let mut missing = Vec::new();
+        loop {
+            match self.cache.run(&mut missing, &mut run) {
+                Ok(done) => return Ok(done),
+                Err(Stop::Error(error)) => return Err(error),
+                Err(Stop::Missing) => loaded.push(self.cache.load(std::mem::take(&mut missing)).await),
+            }
+        }
     }
 
     /// Every statistic, as of now.

@@ -11,33 +11,43 @@ mod backup;
 mod cleanup;
 mod client;
 mod command;
+mod condition;
 mod config;
 mod dbsize;
 mod del;
+mod delex;
 mod delpat;
 mod echo;
 mod exists;
 mod expire;
 mod flush;
 mod get;
+mod getex;
 mod hello;
 mod help;
 mod host;
 mod incr;
+mod incrbyfloat;
 mod info;
 mod keys;
 mod mget;
 mod mset;
+mod object;
 mod persist;
 mod ping;
 mod pubsub;
 mod quit;
+mod randomkey;
+mod rename;
 mod scan;
 mod select;
 mod set;
+mod set_forms;
 mod stats;
+mod substring;
 #[cfg(test)]
 mod testing;
+mod time;
 mod transaction;
 mod ttl;
 
@@ -58,52 +68,80 @@ use crate::error::CommandError;
 
 /// Every command, in alphabetical order.
 pub static REGISTRY: &[&Spec] = &[
+    &substring::APPEND,
     &select::AUTH,
     &backup::SPEC,
     &cleanup::SPEC,
     &client::SPEC,
     &command::SPEC,
     &config::SPEC,
+    &rename::COPY,
     &dbsize::SPEC,
+    &object::DEBUG,
     &incr::DECR,
     &incr::DECRBY,
     &del::SPEC,
+    &delex::DELEX,
     &delpat::SPEC,
+    &delex::DIGEST,
     &transaction::DISCARD,
     &echo::SPEC,
     &transaction::EXEC,
-    &exists::SPEC,
+    &exists::EXISTS,
     &expire::EXPIRE,
     &expire::EXPIREAT,
+    &ttl::EXPIRETIME,
     &flush::FLUSHALL,
     &flush::FLUSHDB,
     &get::SPEC,
+    &getex::GETDEL,
+    &getex::GETEX,
+    &substring::GETRANGE,
+    &set_forms::GETSET,
     &hello::SPEC,
     &help::SPEC,
     &incr::INCR,
     &incr::INCRBY,
+    &incrbyfloat::SPEC,
     &info::SPEC,
     &keys::SPEC,
+    &object::MEMORY,
     &mget::SPEC,
-    &mset::SPEC,
+    &mset::MSET,
+    &mset::MSETEX,
+    &mset::MSETNX,
     &transaction::MULTI,
+    &object::OBJECT,
     &persist::SPEC,
     &expire::PEXPIRE,
     &expire::PEXPIREAT,
+    &ttl::PEXPIRETIME,
     &ping::SPEC,
+    &set_forms::PSETEX,
     &pubsub::PSUBSCRIBE,
     &ttl::PTTL,
     &pubsub::PUBLISH,
     &pubsub::PUBSUB,
     &pubsub::PUNSUBSCRIBE,
     &quit::SPEC,
+    &randomkey::SPEC,
+    &rename::RENAME,
+    &rename::RENAMENX,
     &select::RESET,
     &scan::SPEC,
     &select::SELECT,
     &set::SPEC,
+    &set_forms::SETEX,
+    &set_forms::SETNX,
+    &substring::SETRANGE,
     &stats::SPEC,
+    &substring::STRLEN,
     &pubsub::SUBSCRIBE,
+    &substring::SUBSTR,
+    &time::SPEC,
+    &exists::TOUCH,
     &ttl::TTL,
+    &object::TYPE,
     &del::UNLINK,
     &pubsub::UNSUBSCRIBE,
     &transaction::UNWATCH,
@@ -201,26 +239,35 @@ pub struct Keys {
     pub step: usize,
     /// Whether the command usually replaces what is there without looking at it.
     pub overwritten: bool,
+    /// Whether the word before the first says how many there are.
+    pub counted: bool,
 }
 
 impl Keys {
     /// No keys.
-    pub const NONE: Self = Self { first: 0, last: 0, step: 0, overwritten: false };
+    pub const NONE: Self = Self { first: 0, last: 0, step: 0, overwritten: false, counted: false };
     /// The first argument.
-    pub const FIRST: Self = Self { first: 1, last: 1, step: 1, overwritten: false };
+    pub const FIRST: Self = Self { first: 1, last: 1, step: 1, overwritten: false, counted: false };
+    /// The second argument, after a subcommand.
+    pub const SECOND: Self = Self { first: 2, last: 2, step: 1, overwritten: false, counted: false };
     /// The first argument, overwritten.
     pub const FIRST_OVERWRITTEN: Self = Self { overwritten: true, ..Self::FIRST };
     /// Every argument.
-    pub const ALL: Self = Self { first: 1, last: -1, step: 1, overwritten: false };
+    pub const ALL: Self = Self { first: 1, last: -1, step: 1, overwritten: false, counted: false };
     /// Every other argument, overwritten.
-    pub const PAIRS: Self = Self { first: 1, last: -1, step: 2, overwritten: true };
+    pub const PAIRS: Self = Self { first: 1, last: -1, step: 2, overwritten: true, counted: false };
 
     /// The keys of a request.
     pub fn of(self, request: Request<'_>) -> impl Iterator<Item = &[u8]> {
         let words = request.len();
         let last =
             if self.last < 0 { words.saturating_add_signed(self.last) } else { self.last.unsigned_abs() };
-        let count = if self.first == 0 { 0 } else { (last + 1).saturating_sub(self.first) };
+        let mut count = if self.first == 0 { 0 } else { (last + 1).saturating_sub(self.first) };
+        if self.counted {
+            let said = request.get(self.first.saturating_sub(2)).and_then(args::integer);
+            let said = said.and_then(|said| usize::try_from(said).ok()).unwrap_or(0);
+            count = count.min(said.saturating_mul(self.step));
+        }
         request.tail(self.first.saturating_sub(1)).take(count).step_by(self.step.max(1))
     }
 }
@@ -346,6 +393,15 @@ mod tests {
         assert_eq!(keys(Keys::ALL, "del a b c"), ["a", "b", "c"]);
         assert_eq!(keys(Keys::PAIRS, "mset a 1 b 2"), ["a", "b"]);
         assert_eq!(keys(Keys::PAIRS, "mset a 1 b"), ["a", "b"]);
+        let counted = Keys { first: 2, last: -1, step: 2, overwritten: true, counted: true };
+        for (words, expected) in [
+            ("msetex 2 a 1 b 2 EX 5", &["a", "b"][..]),
+            ("msetex 9 a 1", &["a"]),
+            ("msetex -1 a 1", &[]),
+            ("msetex x a 1", &[]),
+        ] {
+            assert_eq!(keys(counted, words), expected, "{words}");
+        }
         assert!(keys(Keys::NONE, "ping hello").is_empty());
         assert!(keys(Keys::ALL, "del").is_empty());
     }

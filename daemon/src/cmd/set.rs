@@ -1,13 +1,15 @@
-//! `SET key value [NX | XX] [GET] [EX s | PX ms | EXAT s | PXAT ms | KEEPTTL]`: stores a value.
+//! `SET key value [NX | XX | IFEQ value | IFNE value | IFDEQ digest | IFDNE digest] [GET] [EX s | PX ms | EXAT s | PXAT ms |
+//! KEEPTTL]`: stores a value.
 //!
-//! Without a TTL option the entry gets the configured default TTL, if any. NX stores only where the key is absent, XX only
-//! where it is there; nil says that nothing was stored. GET answers the old value instead, stored or not. A time in the
+//! Without a TTL option the entry gets the configured default TTL, if any. With a condition it stores only where that
+//! holds (see [`Condition`]); nil says that nothing was stored. GET answers the old value instead, stored or not. A time in the
 //! past is allowed with EXAT and PXAT and leaves the key absent.
 
 use bytes::Bytes;
 use larder_protocol::{Reply, Request, Stat};
 
 use super::args::{Expiry, required_integer};
+use super::condition::Condition;
 use super::{Class, Group, Keys, Run, Spec};
 use crate::cache::{Stop, View};
 use crate::entry::Deadline;
@@ -15,7 +17,7 @@ use crate::error::CommandError;
 
 pub(super) static SPEC: Spec = Spec {
     name: "set",
-    usage: "key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]",
+    usage: "key value [NX | XX | IFEQ value | IFNE value | IFDEQ digest | IFDNE digest] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]",
     arity: -3,
     class: Class::Write,
     group: Group::String,
@@ -25,16 +27,10 @@ pub(super) static SPEC: Spec = Spec {
 };
 
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Options {
-    condition: Option<Condition>,
+struct Options<'a> {
+    condition: Option<Condition<'a>>,
     answer_old: bool,
     ttl: Option<Ttl>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Condition {
-    Absent,
-    Present,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +41,7 @@ enum Ttl {
 
 /// As Redis reads them: an option may be repeated, and the last amount counts; two that exclude each other are a syntax
 /// error; an amount is only looked at once all the options are known.
-fn parse(request: Request<'_>) -> Result<Options, CommandError> {
+fn parse(request: Request<'_>) -> Result<Options<'_>, CommandError> {
     let mut options = Options::default();
     let mut keep = false;
     let mut expiry = None;
@@ -55,10 +51,8 @@ fn parse(request: Request<'_>) -> Result<Options, CommandError> {
             options.answer_old = true;
         } else if word.eq_ignore_ascii_case(b"keepttl") {
             keep = true;
-        } else if let Some(condition) = Condition::option(word) {
-            if options.condition.replace(condition).is_some_and(|other| other != condition) {
-                return Err(CommandError::Syntax);
-            }
+        } else if let Some(condition) = Condition::option(word, &mut words)? {
+            condition.put_into(&mut options.condition)?;
         } else {
             let kind = Expiry::option(word).ok_or(CommandError::Syntax)?;
             let amount = words.next().ok_or(CommandError::Syntax)?;
@@ -94,16 +88,6 @@ pub fn unconditional_deadline(request: Request<'_>, now_ms: i64) -> Result<Optio
     }
 }
 
-impl Condition {
-    fn option(word: &[u8]) -> Option<Self> {
-        match word {
-            _ if word.eq_ignore_ascii_case(b"nx") => Some(Self::Absent),
-            _ if word.eq_ignore_ascii_case(b"xx") => Some(Self::Present),
-            _ => None,
-        }
-    }
-}
-
 fn run(request: Request<'_>, view: &mut View<'_>) -> Result<Reply, Stop> {
     let (key, value) = (request.arg(0), request.arg(1));
     let options = if request.len() == 3 { Options::default() } else { parse(request)? };
@@ -113,11 +97,7 @@ fn run(request: Request<'_>, view: &mut View<'_>) -> Result<Reply, Stop> {
     };
     let needs_old = options.answer_old || options.condition.is_some() || options.ttl == Some(Ttl::Keep);
     let old = if needs_old { view.find(key)? } else { None };
-    let store = match options.condition {
-        Some(Condition::Absent) => old.is_none(),
-        Some(Condition::Present) => old.is_some(),
-        None => true,
-    };
+    let store = options.condition.is_none_or(|condition| condition.holds(old.as_ref()));
     if store {
         let kept =
             || if options.ttl == Some(Ttl::Keep) { old.as_ref().map(|old| old.deadline) } else { None };

@@ -24,7 +24,7 @@ impl Default for Bench {
             bare: Bare::default(),
             counters: Counters::new(REGISTRY.len()),
             now_ms: 1_700_000_000_000,
-            rules: Rules { default_ttl_ms: None, answer_bytes_max: usize::MAX },
+            rules: Rules { default_ttl_ms: None, answer_bytes_max: usize::MAX, value_bytes_max: 1_000 },
         }
     }
 }

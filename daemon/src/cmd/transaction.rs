@@ -132,7 +132,7 @@ fn watch<'a>(request: Request<'_>, client: &'a Rc<Client>, host: &'a Host) -> Re
     let keys: Vec<Vec<u8>> = request.args().map(<[u8]>::to_vec).collect();
     let watch = Rc::clone(client.watch.borrow_mut().get_or_insert_with(|| Rc::new(Watch::new(client.id))));
     Ok(Box::pin(async move {
-        step(host, |view| view.watch(keys.iter().map(Vec::as_slice), &watch)).await?;
+        host.step(|view| view.watch(keys.iter().map(Vec::as_slice), &watch)).await?;
         Ok(Reply::OK)
     }))
 }
@@ -284,7 +284,7 @@ async fn over_turns(
         None => false,
         Some(watch) => {
             let present = watch.present();
-            let looked = hold.run(Box::pin(step(host, |view| {
+            let looked = hold.run(Box::pin(host.step(|view| {
                 view.need(present.iter().map(|key| &**key))?;
                 Ok(is_broken(Some(watch), view))
             })));
@@ -298,7 +298,7 @@ async fn over_turns(
     for queued in queue {
         let request = queued.request.as_request();
         let done = match queued.spec.run {
-            Run::Step(run) => hold.run(Box::pin(step(host, |view| run(request, view)))).await,
+            Run::Step(run) => hold.run(Box::pin(host.step(|view| run(request, view)))).await,
             Run::Local(run) => run(request, client, host),
             Run::Job(start) => match start(request, host) {
                 Ok(job) => hold.run(job).await,
@@ -324,22 +324,6 @@ fn answer(queued: &Queued, done: Result<Reply, CommandError>, host: &Host) -> Re
         host.cache.count(Stat::CommandErrors, 1);
         Reply::error(error.to_string())
     })
-}
-
-/// Runs one step on the cache, loading what it misses.
-async fn step<T>(
-    host: &Host,
-    mut run: impl FnMut(&mut View<'_>) -> Result<T, Stop>,
-) -> Result<T, CommandError> {
-    let mut loaded: Vec<Loaded<'_>> = Vec::new();
-    let mut missing = Vec::new();
-    loop {
-        match host.cache.run(&mut missing, &mut run) {
-            Ok(done) => return Ok(done),
-            Err(Stop::Error(error)) => return Err(error),
-            Err(Stop::Missing) => loaded.push(host.cache.load(std::mem::take(&mut missing)).await),
-        }
-    }
 }
 
 #[cfg(test)]

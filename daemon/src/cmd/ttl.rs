@@ -15,6 +15,16 @@ pub(super) static PTTL: Spec =
         Ok(Reply::Int(remaining_ms(request, view)?.unwrap_or_else(|absent| absent)))
     });
 
+pub(super) static EXPIRETIME: Spec =
+    spec("expiretime", "Tells the unix time in seconds at which a key expires", |request, view| {
+        Ok(Reply::Int(deadline_ms(request, view)?.map_or_else(|absent| absent, |ms| (ms + 500) / 1_000)))
+    });
+
+pub(super) static PEXPIRETIME: Spec =
+    spec("pexpiretime", "Tells the unix time in milliseconds at which a key expires", |request, view| {
+        Ok(Reply::Int(deadline_ms(request, view)?.unwrap_or_else(|absent| absent)))
+    });
+
 const fn spec(
     name: &'static str,
     summary: &'static str,
@@ -35,9 +45,14 @@ const fn spec(
 /// The milliseconds left, or the answer where there are none.
 fn remaining_ms(request: Request<'_>, view: &mut View<'_>) -> Result<Result<i64, i64>, Stop> {
     let now_ms = view.now_ms();
+    Ok(deadline_ms(request, view)?.map(|deadline_ms| deadline_ms - now_ms))
+}
+
+/// When the key expires; -2 where it is absent, -1 where it has no deadline.
+fn deadline_ms(request: Request<'_>, view: &mut View<'_>) -> Result<Result<i64, i64>, Stop> {
     Ok(match view.find(request.arg(0))? {
         None => Err(-2),
-        Some(entry) => entry.deadline.unix_ms().map_or(Err(-1), |deadline_ms| Ok(deadline_ms - now_ms)),
+        Some(entry) => entry.deadline.unix_ms().ok_or(-1),
     })
 }
 
@@ -59,5 +74,16 @@ mod tests {
         bench.check("TTL k", ":0");
         bench.advance_ms(1);
         bench.check("TTL k", ":-2");
+    }
+
+    #[test]
+    fn points_in_time() {
+        let mut bench = Bench::default();
+        bench.check("EXPIRETIME k", ":-2");
+        bench.check("SET k v", "+OK");
+        bench.check("PEXPIRETIME k", ":-1");
+        bench.check("SET k v PXAT 33177117420499", "+OK");
+        bench.check("EXPIRETIME k", ":33177117420");
+        bench.check("PEXPIRETIME k", ":33177117420499");
     }
 }

@@ -1,0 +1,187 @@
+//! `TYPE key`, `OBJECT ENCODING | FREQ | IDLETIME | REFCOUNT key`, `MEMORY USAGE key [SAMPLES n]`, `DEBUG SLEEP seconds |
+//! OBJECT key`: what tools ask about a key. There are only strings, and how Redis would hold one follows from its bytes.
+
+use std::time::Duration;
+
+use larder_protocol::{OwnedRequest, Reply, Request};
+
+use super::args::{integer, required_integer};
+use super::help::subcommands;
+use super::{Class, Group, Host, Job, Keys, Run, Spec};
+use crate::cache::{Stop, View};
+use crate::entry::Entry;
+use crate::error::{CommandError, shown};
+
+pub(super) static TYPE: Spec = Spec {
+    name: "type",
+    usage: "key",
+    arity: 2,
+    class: Class::Read,
+    group: Group::Generic,
+    keys: Keys::FIRST,
+    summary: "Tells the type of a key's value, which is string",
+    run: Run::Step(|request, view| {
+        Ok(Reply::Status(if view.find(request.arg(0))?.is_some() { "string" } else { "none" }))
+    }),
+};
+
+pub(super) static OBJECT: Spec = Spec {
+    name: "object",
+    usage: "ENCODING key | FREQ key | IDLETIME key | REFCOUNT key",
+    arity: -2,
+    class: Class::Read,
+    group: Group::Generic,
+    keys: Keys::SECOND,
+    summary: "Tells how Redis would hold a key's value",
+    run: Run::Step(object),
+};
+
+pub(super) static MEMORY: Spec = Spec {
+    name: "memory",
+    usage: "USAGE key [SAMPLES count] | DOCTOR | PURGE",
+    arity: -2,
+    class: Class::Read,
+    group: Group::Server,
+    keys: Keys::SECOND,
+    summary: "Tells how many bytes a key takes in memory",
+    run: Run::Step(memory),
+};
+
+pub(super) static DEBUG: Spec = Spec {
+    name: "debug",
+    usage: "SLEEP seconds | OBJECT key",
+    arity: -2,
+    class: Class::Admin,
+    group: Group::Server,
+    keys: Keys::NONE,
+    summary: "For tests of clients: answers late, or tells about a key",
+    run: Run::Job(debug),
+};
+
+/// Longest string that Redis keeps in one piece with its header.
+const EMBEDDED_BYTES_MAX: usize = 44;
+
+/// What an entry in memory takes beside key and value: about, and as much as larder measured of its own.
+const ENTRY_BYTES: usize = 112;
+
+fn encoding(value: &[u8]) -> &'static str {
+    match value {
+        _ if integer(value).is_some() => "int",
+        _ if value.len() <= EMBEDDED_BYTES_MAX => "embstr",
+        _ => "raw",
+    }
+}
+
+fn object(request: Request<'_>, view: &mut View<'_>) -> Result<Reply, Stop> {
+    let (subcommand, arity) = match (&request.arg(0).to_ascii_lowercase()[..], request.len()) {
+        (b"help", 2) => return Ok(subcommands(&OBJECT)),
+        (b"encoding", len) => ("object|encoding", len),
+        (b"freq", len) => ("object|freq", len),
+        (b"idletime", len) => ("object|idletime", len),
+        (b"refcount", len) => ("object|refcount", len),
+        _ => return Err(unknown("OBJECT", request).into()),
+    };
+    if arity != 3 {
+        return Err(CommandError::Arity(subcommand).into());
+    }
+    let Some(entry) = view.find(request.arg(1))? else { return Ok(Reply::Nil) };
+    match subcommand {
+        "object|encoding" => Ok(Reply::bulk(encoding(&entry.value))),
+        "object|freq" => Err(CommandError::NoFrequency.into()),
+        // When it was last read is not kept.
+        "object|idletime" => Ok(Reply::Int(0)),
+        _ => Ok(Reply::Int(1)),
+    }
+}
+
+fn memory(request: Request<'_>, view: &mut View<'_>) -> Result<Reply, Stop> {
+    match (&request.arg(0).to_ascii_lowercase()[..], request.len()) {
+        (b"usage", 3 | 5) => {
+            if let Some(option) = request.get(2) {
+                if !option.eq_ignore_ascii_case(b"samples") {
+                    return Err(CommandError::Syntax.into());
+                }
+                if required_integer(request.arg(3))? < 0 {
+                    return Err(CommandError::Syntax.into());
+                }
+            }
+            let key = request.arg(1);
+            let bytes = |entry: Entry| Reply::int(key.len() + entry.value.len() + ENTRY_BYTES);
+            Ok(view.find(key)?.map_or(Reply::Nil, bytes))
+        }
+        (b"usage", 2) => Err(CommandError::Arity("memory|usage").into()),
+        (b"usage", _) => Err(CommandError::Syntax.into()),
+        (b"doctor", 2) => {
+            Ok(Reply::text("Memory stays below memory_cap and buffer_cap; STATS memory has the figures.\n"))
+        }
+        // What is free is given back as it comes.
+        (b"purge", 2) => Ok(Reply::OK),
+        (b"help", 2) => Ok(subcommands(&MEMORY)),
+        _ => Err(unknown("MEMORY", request).into()),
+    }
+}
+
+fn debug<'a>(request: Request<'_>, host: &'a Host) -> Result<Job<'a>, CommandError> {
+    match (&request.arg(0).to_ascii_lowercase()[..], request.len()) {
+        (b"sleep", 3) => {
+            let seconds = std::str::from_utf8(request.arg(1)).ok().and_then(|word| word.parse::<f64>().ok());
+            let length = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+            let length = length.ok_or(CommandError::NotAFloat)?;
+            Ok(Box::pin(async move {
+                host.cache.clock().sleep(length).await;
+                Ok(Reply::OK)
+            }))
+        }
+        (b"object", 3) => {
+            let get = OwnedRequest::new([&b"get"[..], request.arg(1)], request.dialect());
+            Ok(Box::pin(async move {
+                let key = get.as_request().arg(0);
+                let entry = host.step(|view| view.find(key)).await?.ok_or(CommandError::NoSuchKey)?;
+                Ok(Reply::status(format!(
+                    "Value at:0x0 refcount:1 encoding:{} serializedlength:{} lru:0 lru_seconds_idle:0",
+                    encoding(&entry.value),
+                    entry.value.len()
+                )))
+            }))
+        }
+        (b"help", 2) => Ok(Box::pin(async { Ok(subcommands(&DEBUG)) })),
+        _ => Err(unknown("DEBUG", request)),
+    }
+}
+
+fn unknown(command: &'static str, request: Request<'_>) -> CommandError {
+    CommandError::UnknownSubcommand { command, subcommand: shown(request.arg(0)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::cmd::testing::Bench;
+
+    #[test]
+    fn what_tools_ask() {
+        let mut bench = Bench::default();
+        bench.check("MSET n 12 short abc", "+OK");
+        bench.check(&format!("SET long {}", "x".repeat(45)), "+OK");
+        for (line, answer) in [
+            ("TYPE n", "+string"),
+            ("TYPE absent", "+none"),
+            ("OBJECT ENCODING n", "+int"),
+            ("OBJECT encoding short", "+embstr"),
+            ("OBJECT ENCODING long", "+raw"),
+            ("OBJECT ENCODING absent", "$-1"),
+            ("OBJECT REFCOUNT n", ":1"),
+            ("OBJECT IDLETIME n", ":0"),
+            ("OBJECT ENCODING", "-ERR wrong number of arguments for 'object|encoding' command"),
+            ("OBJECT SHAPE n", "-ERR unknown subcommand 'SHAPE'. Try OBJECT HELP."),
+            ("MEMORY USAGE n", ":115"),
+            ("MEMORY USAGE n SAMPLES 5", ":115"),
+            ("MEMORY USAGE absent", "$-1"),
+            ("MEMORY USAGE n SAMPLES x", "-ERR value is not an integer or out of range"),
+            ("MEMORY USAGE n SAMPLES", "-ERR syntax error"),
+            ("MEMORY USAGE", "-ERR wrong number of arguments for 'memory|usage' command"),
+            ("MEMORY NOW", "-ERR unknown subcommand 'NOW'. Try MEMORY HELP."),
+        ] {
+            bench.check(line, answer);
+        }
+    }
+}
