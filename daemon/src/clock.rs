@@ -73,6 +73,12 @@ impl Stopwatch {
         Self(Instant::now())
     }
 
+    /// Nanoseconds since the start.
+    #[must_use]
+    pub fn ns(&self) -> u64 {
+        self.0.elapsed().as_nanos() as u64
+    }
+
     /// Whole microseconds since the start.
     #[must_use]
     pub fn us(&self) -> u64 {

@@ -3,21 +3,35 @@
 //! Plain integers: only the loop counts. What happens on other threads is reported to the loop and counted there.
 
 use hdrhistogram::Histogram;
-use larder_protocol::Stat;
+use larder_protocol::{Kind, Stat};
 
 /// Counters and gauges by [`Stat`], and calls by command.
 #[derive(Debug)]
 pub struct Counters {
     values: [u64; Stat::ALL.len()],
-    /// Calls, by the command's place in the registry.
-    calls: Vec<u64>,
+    /// What was called, by the command's place in the registry.
+    calls: Vec<Calls>,
+}
+
+/// The calls of one command.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Calls {
+    /// How many.
+    pub count: u64,
+    /// How many of them were answered with an error.
+    pub failed: u64,
+    /// How many requests named it and were not run.
+    pub rejected: u64,
+    /// How long they ran together, in nanoseconds. Short commands that run one after the other are measured together,
+    /// and each has its part of that.
+    pub ns: u64,
 }
 
 impl Counters {
     /// All zero, for a registry of `commands` commands.
     #[must_use]
     pub fn new(commands: usize) -> Self {
-        Self { values: [0; Stat::ALL.len()], calls: vec![0; commands] }
+        Self { values: [0; Stat::ALL.len()], calls: vec![Calls::default(); commands] }
     }
 
     /// Adds one.
@@ -52,15 +66,34 @@ impl Counters {
         self.values[stat as usize]
     }
 
-    /// Counts a call of the command at `index` in the registry.
-    pub fn called(&mut self, index: usize) {
-        self.values[Stat::Commands as usize] += 1;
-        self.calls[index] += 1;
+    /// Counts calls of the command at `index` in the registry, and how long they took.
+    pub fn called(&mut self, index: usize, calls: u64, ns: u64) {
+        self.values[Stat::Commands as usize] += calls;
+        self.calls[index].count += calls;
+        self.calls[index].ns += ns;
+    }
+
+    /// Counts a call that was answered with an error.
+    pub fn failed(&mut self, index: usize) {
+        self.calls[index].failed += 1;
+    }
+
+    /// Counts a request that was not run.
+    pub fn rejected(&mut self, index: usize) {
+        self.calls[index].rejected += 1;
+    }
+
+    /// Begins all counters anew; gauges stay as they are.
+    pub fn reset(&mut self) {
+        for stat in Stat::ALL.iter().filter(|stat| stat.kind() == Kind::Counter) {
+            self.values[*stat as usize] = 0;
+        }
+        self.calls.fill(Calls::default());
     }
 
     /// Calls by the command's place in the registry.
     #[must_use]
-    pub fn calls(&self) -> &[u64] {
+    pub fn calls(&self) -> &[Calls] {
         &self.calls
     }
 }

@@ -17,6 +17,7 @@ mod dbsize;
 mod del;
 mod delex;
 mod delpat;
+mod durability;
 mod echo;
 mod exists;
 mod expire;
@@ -43,6 +44,8 @@ mod scan;
 mod select;
 mod set;
 mod set_forms;
+mod shutdown;
+mod slowlog;
 mod stats;
 mod substring;
 #[cfg(test)]
@@ -63,7 +66,7 @@ pub use set::unconditional_deadline;
 pub use transaction::{admit, leave, refuse};
 
 use crate::cache::{Stop, Taking, View};
-use crate::clients::{Client, Protocol};
+use crate::clients::{Client, Paused, Protocol};
 use crate::error::CommandError;
 
 /// Every command, in alphabetical order.
@@ -71,6 +74,8 @@ pub static REGISTRY: &[&Spec] = &[
     &substring::APPEND,
     &select::AUTH,
     &backup::SPEC,
+    &durability::BGREWRITEAOF,
+    &durability::BGSAVE,
     &cleanup::SPEC,
     &client::SPEC,
     &command::SPEC,
@@ -105,6 +110,8 @@ pub static REGISTRY: &[&Spec] = &[
     &incrbyfloat::SPEC,
     &info::SPEC,
     &keys::SPEC,
+    &durability::LASTSAVE,
+    &slowlog::LATENCY,
     &object::MEMORY,
     &mget::SPEC,
     &mset::MSET,
@@ -128,12 +135,16 @@ pub static REGISTRY: &[&Spec] = &[
     &rename::RENAME,
     &rename::RENAMENX,
     &select::RESET,
+    &durability::ROLE,
+    &durability::SAVE,
     &scan::SPEC,
     &select::SELECT,
     &set::SPEC,
     &set_forms::SETEX,
     &set_forms::SETNX,
     &substring::SETRANGE,
+    &shutdown::SPEC,
+    &slowlog::SLOWLOG,
     &stats::SPEC,
     &substring::STRLEN,
     &pubsub::SUBSCRIBE,
@@ -145,6 +156,7 @@ pub static REGISTRY: &[&Spec] = &[
     &del::UNLINK,
     &pubsub::UNSUBSCRIBE,
     &transaction::UNWATCH,
+    &durability::WAIT,
     &transaction::WATCH,
 ];
 
@@ -334,6 +346,15 @@ pub fn resolve(request: Request<'_>, key_bytes_max: usize) -> Result<(usize, &'s
 }
 
 impl Spec {
+    /// Whether it is held back while such commands are. CLIENT never is, so that a pause can be ended.
+    #[must_use]
+    pub fn is_held_back_by(&self, paused: Paused) -> bool {
+        match paused {
+            Paused::All => self.name != "client",
+            Paused::Writes => self.class.taking().is_some() || matches!(self.name, "exec" | "publish"),
+        }
+    }
+
     /// Whether a request of that many words, the name included, may be meant.
     #[must_use]
     pub fn takes(&self, words: usize) -> bool {
