@@ -44,12 +44,7 @@ impl Connection {
                 view.begin_command();
                 let mut called = None;
                 let done = match cmd::resolve(request, key_bytes_max) {
-                    Err(error) => {
-                        if let Some((index, _)) = cmd::find(request.name()) {
-                            view.counters().rejected(index);
-                        }
-                        Err(Stop::Error(cmd::refuse(request, client, error)))
-                    }
+                    Err(error) => Err(Stop::Error(rejected(request, error, client, view))),
                     Ok((index, spec)) => {
                         let admitted = if unusual { admit(request, spec, client, host) } else { None };
                         if let Some(answer) = admitted {
@@ -93,13 +88,9 @@ impl Connection {
                     Ok(reply) if wanted => encode(&reply, wire, answers),
                     Ok(_) => {}
                     Err(Stop::Error(error)) => {
-                        view.counters().bump(Stat::CommandErrors);
-                        if let Some(index) = called {
-                            view.counters().failed(index);
-                        }
-                        let text = host.error_text(&error);
+                        let reply = failed(&error, called, host, view);
                         if wanted {
-                            encode(&Reply::error(text), wire, answers);
+                            encode(&reply, wire, answers);
                         }
                     }
                     Err(Stop::Missing) => unreachable!("handled above"),
@@ -174,6 +165,25 @@ impl<'a> Tally<'a> {
         }
         self.host.calls.set(self.calls);
     }
+}
+
+/// A request that names no command, or not as it should be. Kept apart, as [`failed`] is, from what runs all the time.
+#[cold]
+fn rejected(request: Request<'_>, error: CommandError, client: &Client, view: &mut View<'_>) -> CommandError {
+    if let Some((index, _)) = cmd::find(request.name()) {
+        view.counters().rejected(index);
+    }
+    cmd::refuse(request, client, error)
+}
+
+/// The answer to a request that ended with an error, `called` being its command if that has run.
+#[cold]
+fn failed(error: &CommandError, called: Option<usize>, host: &Host, view: &mut View<'_>) -> Reply {
+    view.counters().bump(Stat::CommandErrors);
+    if let Some(index) = called {
+        view.counters().failed(index);
+    }
+    Reply::error(host.error_text(error))
 }
 
 fn is_big(request: Request<'_>) -> bool {
