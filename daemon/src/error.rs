@@ -122,6 +122,20 @@ pub enum CommandError {
     /// CONFIG REWRITE: the settings file belongs to whoever administers it.
     #[error("ERR larder does not write its settings file; put the setting there and send SIGHUP")]
     NoRewrite,
+    /// EVALSHA of a script that larder does not know, or not any more.
+    #[error("NOSCRIPT No matching script. Please use EVAL.")]
+    NoScript,
+    /// EVAL or SCRIPT LOAD of a script that larder does not know.
+    #[error(
+        "ERR larder has no Lua: it knows the scripts of common lock and rate-limit helpers, and this is none of them; SET with NX or IFEQ, DELEX, INCR with EX and MULTI do without a script"
+    )]
+    UnknownScript,
+    /// A script that larder knows, without the keys or arguments that it needs.
+    #[error("ERR the script needs more keys or arguments than it was given")]
+    ScriptArguments,
+    /// SCRIPT KILL: scripts take no time.
+    #[error("NOTBUSY No scripts in execution right now.")]
+    NothingToKill,
     /// CLIENT LIST or KILL by a type that does not exist.
     #[error("ERR Unknown client type '{0}'")]
     UnknownClientType(String),

@@ -41,6 +41,7 @@ mod quit;
 mod randomkey;
 mod rename;
 mod scan;
+mod script;
 mod select;
 mod set;
 mod set_forms;
@@ -91,6 +92,10 @@ pub static REGISTRY: &[&Spec] = &[
     &delex::DIGEST,
     &transaction::DISCARD,
     &echo::SPEC,
+    &script::EVAL,
+    &script::EVAL_RO,
+    &script::EVALSHA,
+    &script::EVALSHA_RO,
     &transaction::EXEC,
     &exists::EXISTS,
     &expire::EXPIRE,
@@ -138,6 +143,7 @@ pub static REGISTRY: &[&Spec] = &[
     &durability::ROLE,
     &durability::SAVE,
     &scan::SPEC,
+    &script::SCRIPT,
     &select::SELECT,
     &set::SPEC,
     &set_forms::SETEX,
@@ -223,6 +229,8 @@ pub enum Group {
     Transactions,
     /// Messages.
     PubSub,
+    /// Scripts.
+    Scripting,
 }
 
 impl Group {
@@ -236,6 +244,7 @@ impl Group {
             Self::Connection => "connection",
             Self::Transactions => "transactions",
             Self::PubSub => "pubsub",
+            Self::Scripting => "scripting",
         }
     }
 }
