@@ -44,14 +44,14 @@ pub(super) static EVALSHA: Spec = spec(
     "evalsha",
     "sha1 numkeys [key [key ...]] [arg [arg ...]]",
     "Runs one of the scripts that larder knows, by its SHA-1",
-    |request, view| run(request, view, remembered(request.arg(0)).ok_or(CommandError::NoScript)),
+    by_sha1,
 );
 
 pub(super) static EVALSHA_RO: Spec = spec(
     "evalsha_ro",
     "sha1 numkeys [key [key ...]] [arg [arg ...]]",
     "Runs one of the scripts that larder knows, by its SHA-1, as EVALSHA does",
-    |request, view| run(request, view, remembered(request.arg(0)).ok_or(CommandError::NoScript)),
+    by_sha1,
 );
 
 pub(super) static SCRIPT: Spec = Spec {
@@ -85,6 +85,9 @@ const fn spec(
 
 /// Scripts recognised since the start, by their SHA-1: forms that no table has.
 static LEARNED: LazyLock<Mutex<HashMap<String, Native>>> = LazyLock::new(Mutex::default);
+
+/// Hexadecimal digits of a SHA-1.
+const SHA1_DIGITS: usize = 40;
 
 /// How many are remembered. A client that finds one forgotten sends it again.
 const LEARNED_MAX: usize = 1_024;
@@ -131,6 +134,14 @@ fn run(
     let mut keys: Vec<&[u8]> = request.tail(2).collect();
     let args = keys.split_off(count);
     native?(&mut Call { keys, args, view })
+}
+
+fn by_sha1(request: Request<'_>, view: &mut View<'_>) -> Result<Reply, Stop> {
+    // As in Redis, what cannot be a SHA-1 is refused before the keys are counted.
+    if request.arg(0).len() != SHA1_DIGITS {
+        return Err(CommandError::NoScript.into());
+    }
+    run(request, view, remembered(request.arg(0)).ok_or(CommandError::NoScript))
 }
 
 fn script(request: Request<'_>, _: &Rc<Client>, _: &Host) -> Result<Reply, CommandError> {
@@ -212,9 +223,16 @@ mod tests {
                 "EVALSHA 0123456789012345678901234567890123456789 0",
                 "-NOSCRIPT No matching script. Please use EVAL.",
             ),
-            ("EVALSHA x 1", "-ERR Number of keys can't be greater than number of args"),
-            ("EVALSHA x -1", "-ERR Number of keys can't be negative"),
-            ("EVALSHA x y", "-ERR value is not an integer or out of range"),
+            (
+                "EVALSHA 0123456789012345678901234567890123456789 1",
+                "-ERR Number of keys can't be greater than number of args",
+            ),
+            ("EVALSHA 0123456789012345678901234567890123456789 -1", "-ERR Number of keys can't be negative"),
+            ("EVALSHA x 1", "-NOSCRIPT No matching script. Please use EVAL."),
+            (
+                "EVALSHA 0123456789012345678901234567890123456789 y",
+                "-ERR value is not an integer or out of range",
+            ),
             ("EVALSHA x", "-ERR wrong number of arguments for 'evalsha' command"),
         ] {
             bench.check(line, answer);
