@@ -26,6 +26,12 @@ impl Clock {
         self.anchor_unix_ms + self.uptime_ms()
     }
 
+    /// The milliseconds since the unix epoch at which `watch` was started.
+    #[must_use]
+    pub fn ms_at(&self, watch: Stopwatch) -> i64 {
+        self.anchor_unix_ms + watch.0.saturating_duration_since(self.anchor).as_millis() as i64
+    }
+
     /// Milliseconds since the clock was started.
     #[must_use]
     pub fn uptime_ms(&self) -> i64 {

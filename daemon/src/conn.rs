@@ -26,6 +26,7 @@ use crate::clients::Client;
 use crate::clock::Stopwatch;
 use crate::cmd::{self, Host, Run, Spec};
 use crate::entry::Key;
+use crate::latency::Answered;
 use io::Stopping;
 
 /// Requests run before others get their turn.
@@ -59,6 +60,8 @@ pub async fn serve(
         missing: Vec::new(),
         unsettled: Vec::new(),
         turn: None,
+        received: Stopwatch::start(),
+        answered: Answered::default(),
         host,
     };
     io::attach(&connection.client).await;
@@ -81,6 +84,10 @@ struct Connection {
     /// Answers in the output that depend on the commit of `turn`.
     unsettled: Vec<(Range<usize>, Wire)>,
     turn: Option<Rc<Turn>>,
+    /// Since when the requests in hand have been there.
+    received: Stopwatch,
+    /// What has been run since something was last sent.
+    answered: Answered,
 }
 
 /// Why running requests one after the other was interrupted.
@@ -134,7 +141,6 @@ impl Connection {
     /// Runs every parsed request.
     async fn run_all(&mut self) -> Result<(), End> {
         let host = Rc::clone(&self.host);
-        self.client.active_ms.set(host.cache.now_ms());
         let mut next = 0;
         // Rows stay available until the request they were loaded for has run. While it waits, a merge may move more of
         // its keys out of the buffer, so it may have to wait again: dropping the first rows then could go on for ever.
@@ -226,9 +232,10 @@ impl Connection {
         host.cache.counters_mut(|counters| {
             counters.called(index, 1, watch.ns());
             if done.is_err() {
-                counters.failed(index);
+                counters.latencies.failed(index);
             }
         });
+        self.answered.add(spec.class.op(), 1);
         host.note_duration(self.requests.get(at, self.input.bytes()), watch.us(), &self.client);
         self.client.commands.set(self.client.commands.get() + 1);
         self.client.last_command.set(Some(index));

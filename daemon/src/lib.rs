@@ -25,6 +25,7 @@ pub mod endpoint;
 mod entry;
 mod error;
 mod glob;
+mod latency;
 pub mod limits_fd;
 pub mod logging;
 pub mod offline;

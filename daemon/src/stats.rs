@@ -1,37 +1,26 @@
-//! The daemon's counters: one slot per row of the statistics table, owned by the event loop.
+//! The daemon's counters: one slot per row of the statistics table, and the durations of commands, owned by the event
+//! loop.
 //!
 //! Plain integers: only the loop counts. What happens on other threads is reported to the loop and counted there.
 
 use hdrhistogram::Histogram;
 use larder_protocol::{Kind, Stat};
 
-/// Counters and gauges by [`Stat`], and calls by command.
+use crate::latency::Latencies;
+
+/// Counters and gauges by [`Stat`], and the durations of commands.
 #[derive(Debug)]
 pub struct Counters {
     values: [u64; Stat::ALL.len()],
-    /// What was called, by the command's place in the registry.
-    calls: Vec<Calls>,
-}
-
-/// The calls of one command.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Calls {
-    /// How many.
-    pub count: u64,
-    /// How many of them were answered with an error.
-    pub failed: u64,
-    /// How many requests named it and were not run.
-    pub rejected: u64,
-    /// How long they ran together, in nanoseconds. Short commands that run one after the other are measured together,
-    /// and each has its part of that.
-    pub ns: u64,
+    /// Which commands were called, and how long they took.
+    pub latencies: Latencies,
 }
 
 impl Counters {
     /// All zero, for a registry of `commands` commands.
     #[must_use]
     pub fn new(commands: usize) -> Self {
-        Self { values: [0; Stat::ALL.len()], calls: vec![Calls::default(); commands] }
+        Self { values: [0; Stat::ALL.len()], latencies: Latencies::new(commands) }
     }
 
     /// Adds one.
@@ -69,18 +58,7 @@ impl Counters {
     /// Counts calls of the command at `index` in the registry, and how long they took.
     pub fn called(&mut self, index: usize, calls: u64, ns: u64) {
         self.values[Stat::Commands as usize] += calls;
-        self.calls[index].count += calls;
-        self.calls[index].ns += ns;
-    }
-
-    /// Counts a call that was answered with an error.
-    pub fn failed(&mut self, index: usize) {
-        self.calls[index].failed += 1;
-    }
-
-    /// Counts a request that was not run.
-    pub fn rejected(&mut self, index: usize) {
-        self.calls[index].rejected += 1;
+        self.latencies.called(index, calls, ns);
     }
 
     /// Begins all counters anew; gauges stay as they are.
@@ -88,19 +66,13 @@ impl Counters {
         for stat in Stat::ALL.iter().filter(|stat| stat.kind() == Kind::Counter) {
             self.values[*stat as usize] = 0;
         }
-        self.calls.fill(Calls::default());
-    }
-
-    /// Calls by the command's place in the registry.
-    #[must_use]
-    pub fn calls(&self) -> &[Calls] {
-        &self.calls
+        self.latencies.reset();
     }
 }
 
 /// How long something took, each time, in microseconds: percentiles within one percent, in constant memory.
 #[derive(Debug)]
-pub struct Durations(Histogram<u32>);
+pub struct Durations(Histogram<u64>);
 
 impl Default for Durations {
     fn default() -> Self {
@@ -113,7 +85,19 @@ impl Default for Durations {
 impl Durations {
     /// Adds one.
     pub fn record(&mut self, us: u64) {
-        self.0.saturating_record(us);
+        self.record_n(us, 1);
+    }
+
+    /// Adds `n` that took as long.
+    pub fn record_n(&mut self, us: u64, n: u64) {
+        self.0.saturating_record_n(us, n);
+    }
+
+    /// Pairs of a duration and how many there were about as long, the shortest first. The durations are always out of the
+    /// same 2,000 or so, so that of two moments' pairs a reader can take the difference.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for readers that keep their own series"))]
+    pub fn sparse(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.0.iter_recorded().map(|step| (step.value_iterated_to(), step.count_at_value()))
     }
 
     /// The duration that so many percent did not exceed, 0 where there were none.

@@ -12,6 +12,7 @@ use crate::cache::{Cache, Count, Loaded, Stop, View};
 use crate::clients::{Client, Clients, Paused};
 use crate::config::{Reloaded, Settings};
 use crate::error::CommandError;
+use crate::latency::RunCalls;
 use crate::pubsub::Channels;
 use crate::slow_log::SlowLog;
 use crate::stats::Counters;
@@ -38,7 +39,7 @@ pub struct Host {
     /// The slow commands of late.
     pub slow_log: RefCell<SlowLog>,
     /// Empty, with its memory: what a run of commands counts in.
-    pub calls: Cell<Vec<(usize, u64)>>,
+    pub calls: Cell<RunCalls>,
     /// Errors answered, by their code.
     errors: RefCell<BTreeMap<String, u64>>,
     settings: RefCell<Rc<Settings>>,
@@ -186,7 +187,7 @@ impl Host {
             let reads = counters.get(Stat::Hits) + counters.get(Stat::Misses);
             let rate = (reads > 0).then(|| counters.get(Stat::Hits) as f64 / reads as f64);
             snapshot.set(Stat::HitRate, Value::Ratio(rate));
-            let calls = REGISTRY.iter().zip(counters.calls());
+            let calls = REGISTRY.iter().zip(counters.latencies.calls());
             let calls = calls.filter(|(_, calls)| calls.count > 0);
             let calls = calls.map(|(spec, calls)| (spec.name.to_owned(), calls.count as i64)).collect();
             snapshot.set(Stat::CommandsByName, Value::Map(calls));

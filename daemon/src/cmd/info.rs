@@ -9,8 +9,8 @@ use super::host::{REDIS_VERSION, VERSION};
 use super::{Class, Group, Host, Job, Keys, REGISTRY, Run, Spec};
 use crate::cache::Count;
 use crate::error::CommandError;
+use crate::latency::{Calls, OpClass};
 use crate::process::Usage;
-use crate::stats::Calls;
 
 pub(super) static SPEC: Spec = Spec {
     name: "info",
@@ -25,7 +25,7 @@ pub(super) static SPEC: Spec = Spec {
 
 type Section = (&'static str, fn(&Host, &Snapshot) -> String);
 
-const SECTIONS: [Section; 13] = [
+const SECTIONS: [Section; 14] = [
     ("Server", server),
     ("Clients", clients),
     ("Memory", memory),
@@ -35,6 +35,7 @@ const SECTIONS: [Section; 13] = [
     ("CPU", cpu),
     ("Modules", |_, _| String::new()),
     ("Commandstats", command_stats),
+    ("Latencystats", latency_stats),
     ("Errorstats", error_stats),
     ("Cluster", |_, _| fields([("cluster_enabled", "0".into())])),
     ("Keyspace", keyspace),
@@ -42,7 +43,7 @@ const SECTIONS: [Section; 13] = [
 ];
 
 /// Sections that only their own name, `all` or `everything` brings up, as in Redis.
-const NOT_BY_DEFAULT: [&str; 1] = ["Commandstats"];
+const NOT_BY_DEFAULT: [&str; 2] = ["Commandstats", "Latencystats"];
 
 #[expect(clippy::unnecessary_wraps, reason = "the signature of every job")]
 fn run<'a>(request: Request<'_>, host: &'a Host) -> Result<Job<'a>, CommandError> {
@@ -233,7 +234,7 @@ fn cpu(_: &Host, _: &Snapshot) -> String {
 
 fn command_stats(host: &Host, _: &Snapshot) -> String {
     host.cache.counters(|counters| {
-        let all = REGISTRY.iter().zip(counters.calls()).filter(|(_, calls)| **calls != Calls::default());
+        let all = REGISTRY.iter().zip(counters.latencies.calls()).filter(|(_, calls)| **calls != Calls::default());
         all.fold(String::new(), |mut text, (spec, Calls { count, failed, rejected, ns })| {
             let us = ns / 1_000;
             let each = us as f64 / (*count).max(1) as f64;
@@ -247,6 +248,21 @@ fn command_stats(host: &Host, _: &Snapshot) -> String {
     })
 }
 
+fn latency_stats(host: &Host, _: &Snapshot) -> String {
+    host.cache.counters(|counters| {
+        let all = REGISTRY.iter().zip(0..).filter_map(|(spec, index)| {
+            let runtimes = counters.latencies.runtimes(index)?;
+            let us = |percent| runtimes.at(percent) as f64 / 1_000.0;
+            let (half, most, nearly_all) = (us(50.0), us(99.0), us(99.9));
+            let name = spec.name;
+            Some(format!(
+                "latency_percentiles_usec_{name}:p50={half:.3},p99={most:.3},p99.9={nearly_all:.3}\r\n"
+            ))
+        });
+        all.collect()
+    })
+}
+
 fn error_stats(host: &Host, _: &Snapshot) -> String {
     host.errors().iter().fold(String::new(), |mut text, (code, count)| {
         let _ = write!(text, "errorstat_{code}:count={count}\r\n");
@@ -255,7 +271,7 @@ fn error_stats(host: &Host, _: &Snapshot) -> String {
 }
 
 /// What Redis has no field for; everything is in STATS.
-fn larder(_: &Host, snapshot: &Snapshot) -> String {
+fn larder(host: &Host, snapshot: &Snapshot) -> String {
     let stats = [
         Stat::DiskBytes,
         Stat::DiskCapBytes,
@@ -270,7 +286,15 @@ fn larder(_: &Host, snapshot: &Snapshot) -> String {
         Stat::DiskHits,
         Stat::BufferHits,
     ];
-    stats.map(|stat| format!("{}:{}\r\n", stat.name(), int(snapshot, stat))).concat()
+    let stats = stats.map(|stat| format!("{}:{}\r\n", stat.name(), int(snapshot, stat)));
+    let answers = host.cache.counters(|counters| {
+        OpClass::ALL.map(|class| {
+            let us = |percent| counters.latencies.class(class).at(percent);
+            let (half, most, nearly_all) = (us(50.0), us(99.0), us(99.9));
+            format!("answer_us_{}:p50={half},p99={most},p99.9={nearly_all}\r\n", class.name())
+        })
+    });
+    stats.concat() + &answers.concat()
 }
 
 fn keyspace(_: &Host, snapshot: &Snapshot) -> String {

@@ -71,6 +71,7 @@ pub use transaction::{admit, leave, refuse};
 use crate::cache::{Stop, Taking, View};
 use crate::clients::{Client, Paused, Protocol};
 use crate::error::CommandError;
+use crate::latency::OpClass;
 
 /// Every command, in alphabetical order.
 pub static REGISTRY: &[&Spec] = &[
@@ -212,6 +213,17 @@ impl Class {
             Self::Write => Some(Taking::Entries),
             Self::Delete => Some(Taking::Deletions),
             Self::Read | Self::Admin | Self::Connection => None,
+        }
+    }
+
+    /// As what its durations are recorded.
+    #[must_use]
+    pub fn op(self) -> OpClass {
+        match self {
+            Self::Read => OpClass::Read,
+            Self::Write => OpClass::Write,
+            Self::Delete => OpClass::Delete,
+            Self::Admin | Self::Connection => OpClass::Other,
         }
     }
 }

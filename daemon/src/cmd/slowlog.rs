@@ -8,7 +8,7 @@ use larder_protocol::{Reply, Request};
 
 use super::client::address;
 use super::help::subcommands;
-use super::{Class, Client, Group, Host, Keys, Run, Spec, args};
+use super::{Class, Client, Group, Host, Keys, REGISTRY, Run, Spec, args, find};
 use crate::error::{CommandError, shown};
 
 pub(super) static SLOWLOG: Spec =
@@ -78,11 +78,11 @@ fn list(host: &Host, count: usize) -> Reply {
     }))
 }
 
-fn latency(request: Request<'_>, _: &Rc<Client>, _: &Host) -> Result<Reply, CommandError> {
+fn latency(request: Request<'_>, _: &Rc<Client>, host: &Host) -> Result<Reply, CommandError> {
     match (&request.arg(0).to_ascii_lowercase()[..], request.len()) {
         (b"latest", 2) | (b"history", 3) => Ok(Reply::Array(Vec::new())),
         (b"reset", _) => Ok(Reply::Int(0)),
-        (b"histogram", _) => Ok(Reply::Map(Vec::new())),
+        (b"histogram", _) => Ok(histograms(request, host)),
         (b"doctor", 2) => Ok(Reply::text(
             "Commits, merges and clean-ups are timed all along: STATS disk and STATS cleanup have the figures, SLOWLOG GET the slow commands.\n",
         )),
@@ -91,4 +91,22 @@ fn latency(request: Request<'_>, _: &Rc<Client>, _: &Host) -> Result<Reply, Comm
         (b"history", _) => Err(CommandError::Arity("latency|history")),
         _ => Err(CommandError::UnknownSubcommand { command: "LATENCY", subcommand: shown(request.arg(0)) }),
     }
+}
+
+/// How long commands ran, those that are named or all, in Redis's form.
+fn histograms(request: Request<'_>, host: &Host) -> Reply {
+    let named: Vec<usize> = request.tail(1).filter_map(find).map(|(index, _)| index).collect();
+    let wanted = if request.len() > 2 { named } else { (0..REGISTRY.len()).collect() };
+    let field = |name: &'static str, value| (Reply::bulk(name), value);
+    let count = |count: u64| Reply::Int(count as i64);
+    host.cache.counters(|counters| {
+        let histogram = |index: usize| {
+            let pairs = counters.latencies.runtimes(index)?.by_powers_of_two();
+            let calls = pairs.last().map_or(0, |(_, calls)| *calls);
+            let pairs = pairs.into_iter().map(|(us, calls)| (count(us), count(calls))).collect();
+            let fields = vec![field("calls", count(calls)), field("histogram_usec", Reply::Map(pairs))];
+            Some(field(REGISTRY[index].name, Reply::Map(fields)))
+        };
+        Reply::Map(wanted.into_iter().filter_map(histogram).collect())
+    })
 }

@@ -325,7 +325,7 @@ fn is_broken(watch: Option<&Watch>, view: &mut View<'_>) -> bool {
 fn answer(queued: &Queued, done: Result<Reply, CommandError>, watch: &Stopwatch, host: &Host) -> Reply {
     host.cache.counters_mut(|counters| counters.called(queued.index, 1, watch.ns()));
     done.unwrap_or_else(|error| {
-        host.cache.counters_mut(|counters| counters.failed(queued.index));
+        host.cache.counters_mut(|counters| counters.latencies.failed(queued.index));
         Reply::error(host.error_text(&error))
     })
 }

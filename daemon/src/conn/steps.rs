@@ -11,6 +11,7 @@ use crate::clients::Client;
 use crate::clock::Stopwatch;
 use crate::cmd::{self, Host, Run, Spec};
 use crate::error::CommandError;
+use crate::latency::{Answered, RunCalls};
 
 /// How many requests behind one that waits for a row are looked at for rows to load along with it.
 const LOAD_AHEAD: usize = 256;
@@ -22,7 +23,7 @@ const BIG_BYTES: usize = 64 << 10;
 impl Connection {
     /// Runs requests from `next` on for as long as they need nothing but the cache as it is.
     pub(super) fn run_steps(&mut self, next: &mut usize) -> Pause {
-        let Self { host, client, input, output, requests, missing, unsettled, turn, .. } = self;
+        let Self { host, client, input, output, requests, missing, unsettled, turn, answered, .. } = self;
         if host.cache.is_held() {
             return Pause::Held;
         }
@@ -102,7 +103,7 @@ impl Connection {
             }
             Pause::Done
         });
-        tally.end(client, *next - from);
+        tally.end(client, answered, *next - from);
         output.recount();
         if !unsettled.is_empty() {
             let now = host.cache.turn();
@@ -119,25 +120,30 @@ impl Connection {
 /// The calls of one run, and the time they share.
 struct Tally<'a> {
     host: &'a Host,
-    /// Commands by their place in the registry, and how often each was called in a row.
-    calls: Vec<(usize, u64)>,
+    calls: RunCalls,
     watch: Stopwatch,
     /// What of the time has been accounted for.
     counted_ns: u64,
+    /// The commands that have been accounted for.
+    big: Answered,
     last: Option<usize>,
 }
 
 impl<'a> Tally<'a> {
     fn begin(host: &'a Host) -> Self {
-        Self { host, calls: host.calls.take(), watch: Stopwatch::start(), counted_ns: 0, last: None }
+        Self {
+            host,
+            calls: host.calls.take(),
+            watch: Stopwatch::start(),
+            counted_ns: 0,
+            big: Answered::default(),
+            last: None,
+        }
     }
 
     fn called(&mut self, index: usize) {
         self.last = Some(index);
-        match self.calls.last_mut() {
-            Some((last, calls)) if *last == index => *calls += 1,
-            _ => self.calls.push((index, 1)),
-        }
+        self.calls.add(index);
     }
 
     /// A command that was timed by itself.
@@ -145,22 +151,24 @@ impl<'a> Tally<'a> {
         let ns = watch.ns();
         self.last = Some(index);
         self.counted_ns += ns;
+        self.big.add(cmd::REGISTRY[index].class.op(), 1);
         view.counters().called(index, 1, ns);
     }
 
     /// Divides the time among the calls.
-    fn end(mut self, client: &Client, requests: usize) {
+    fn end(mut self, client: &Client, answered: &mut Answered, requests: usize) {
         client.commands.set(client.commands.get() + requests as u64);
         if let Some(index) = self.last {
             client.last_command.set(Some(index));
         }
-        let calls: u64 = self.calls.iter().map(|(_, calls)| calls).sum();
-        if calls > 0 {
+        answered.add_all(self.big);
+        if !self.calls.is_empty() {
             let ns = self.watch.ns().saturating_sub(self.counted_ns);
             self.host.cache.counters_mut(|counters| {
-                for (index, each) in self.calls.drain(..) {
-                    counters.called(index, each, ns * each / calls);
-                }
+                self.calls.share_out(ns, |index, calls, ns| {
+                    counters.called(index, calls, ns);
+                    answered.add(cmd::REGISTRY[index].class.op(), calls);
+                });
             });
         }
         self.host.calls.set(self.calls);
@@ -171,7 +179,7 @@ impl<'a> Tally<'a> {
 #[cold]
 fn rejected(request: Request<'_>, error: CommandError, client: &Client, view: &mut View<'_>) -> CommandError {
     if let Some((index, _)) = cmd::find(request.name()) {
-        view.counters().rejected(index);
+        view.counters().latencies.rejected(index);
     }
     cmd::refuse(request, client, error)
 }
@@ -181,7 +189,7 @@ fn rejected(request: Request<'_>, error: CommandError, client: &Client, view: &m
 fn failed(error: &CommandError, called: Option<usize>, host: &Host, view: &mut View<'_>) -> Reply {
     view.counters().bump(Stat::CommandErrors);
     if let Some(index) = called {
-        view.counters().failed(index);
+        view.counters().latencies.failed(index);
     }
     Reply::error(host.error_text(error))
 }
