@@ -26,6 +26,12 @@ impl Clock {
         self.anchor_unix_ms + self.uptime_ms()
     }
 
+    /// The milliseconds since the unix epoch at which `watch` was started.
+    #[must_use]
+    pub fn ms_at(&self, watch: Stopwatch) -> i64 {
+        self.anchor_unix_ms + watch.0.saturating_duration_since(self.anchor).as_millis() as i64
+    }
+
     /// Milliseconds since the clock was started.
     #[must_use]
     pub fn uptime_ms(&self) -> i64 {
@@ -71,6 +77,12 @@ impl Stopwatch {
     #[must_use]
     pub fn start() -> Self {
         Self(Instant::now())
+    }
+
+    /// Nanoseconds since the start.
+    #[must_use]
+    pub fn ns(&self) -> u64 {
+        self.0.elapsed().as_nanos() as u64
     }
 
     /// Whole microseconds since the start.

@@ -10,29 +10,27 @@
 
 mod answers;
 mod io;
+mod steps;
 
 use std::ops::Range;
 use std::rc::Rc;
 
 use bytes::Buf as _;
-use larder_protocol::{Parser, Progress, Reply, Request, Requests, Stat, Wire, encode};
+use larder_protocol::{Parser, Progress, Requests, Stat, Wire};
 use tokio::net::UnixStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::buffers::{Buffers, Share};
-use crate::cache::{Stop, Taking, Turn, View};
+use crate::cache::{Taking, Turn};
 use crate::clients::Client;
+use crate::clock::Stopwatch;
 use crate::cmd::{self, Host, Run, Spec};
 use crate::entry::Key;
-use crate::error::CommandError;
-use answers::wire_of;
+use crate::latency::Answered;
 use io::Stopping;
 
 /// Requests run before others get their turn.
 const REQUESTS_A_ROUND: usize = 1_024;
-
-/// How many requests behind one that waits for a row are looked at for rows to load along with it.
-const LOAD_AHEAD: usize = 256;
 
 /// Why a connection ends.
 #[derive(Debug)]
@@ -62,6 +60,8 @@ pub async fn serve(
         missing: Vec::new(),
         unsettled: Vec::new(),
         turn: None,
+        received: Stopwatch::start(),
+        answered: Answered::default(),
         host,
     };
     io::attach(&connection.client).await;
@@ -84,6 +84,10 @@ struct Connection {
     /// Answers in the output that depend on the commit of `turn`.
     unsettled: Vec<(Range<usize>, Wire)>,
     turn: Option<Rc<Turn>>,
+    /// Since when the requests in hand have been there.
+    received: Stopwatch,
+    /// What has been run since something was last sent.
+    answered: Answered,
 }
 
 /// Why running requests one after the other was interrupted.
@@ -100,7 +104,7 @@ enum Pause {
     Other(usize, &'static Spec),
     /// The output must be sent first.
     OutputFull,
-    /// A transaction has the turn to itself.
+    /// A transaction has the turn to itself, or the next one is held back.
     Held,
 }
 
@@ -152,7 +156,9 @@ impl Connection {
                 Pause::Missing => {
                     self.settle().await;
                     let missing = std::mem::take(&mut self.missing);
+                    let watch = Stopwatch::start();
                     let more = host.cache.load(missing).await;
+                    host.note_duration(self.requests.get(next, self.input.bytes()), watch.us(), &self.client);
                     if next != loaded_for {
                         loaded.clear();
                         loaded_for = next;
@@ -183,90 +189,11 @@ impl Connection {
                 Pause::Held => {
                     self.send_some().await?;
                     host.cache.unheld().await;
+                    host.unpaused().await;
                 }
             }
         }
         Ok(())
-    }
-
-    /// Runs requests from `next` on for as long as they need nothing but the cache as it is.
-    fn run_steps(&mut self, next: &mut usize) -> Pause {
-        let Self { host, client, input, output, requests, missing, unsettled, turn, .. } = self;
-        if host.cache.is_held() {
-            return Pause::Held;
-        }
-        let key_bytes_max = host.settings().max_key_bytes;
-        // Only commands that end this run change it.
-        let unusual = client.is_unusual();
-        let output_max = output.all().output_limit(host.settings().output_limit_bytes);
-        let room = (host.cache.has_room(Taking::Entries), host.cache.has_room(Taking::Deletions));
-        let answers = output.ready();
-        let pause = host.cache.run(missing, |view| {
-            while *next < requests.len() {
-                if answers.len() >= output_max {
-                    return Pause::OutputFull;
-                }
-                let request = requests.get(*next, input.bytes());
-                let done = match cmd::resolve(request, key_bytes_max) {
-                    Err(error) => Err(Stop::Error(cmd::refuse(request, client, error))),
-                    Ok((index, spec)) => {
-                        let admitted = if unusual { admit(request, spec, client, host) } else { None };
-                        if let Some(answer) = admitted {
-                            answer.map_err(Stop::Error)
-                        } else {
-                            let Run::Step(run) = spec.run else { return Pause::Other(index, spec) };
-                            if match spec.class.taking() {
-                                Some(Taking::Entries) => !room.0,
-                                Some(Taking::Deletions) => !room.1,
-                                None => false,
-                            } {
-                                return Pause::NoRoom;
-                            }
-                            if view.turn_is_full() {
-                                return Pause::TurnFull;
-                            }
-                            view.begin_command();
-                            let done = run(request, view);
-                            if matches!(done, Err(Stop::Missing)) {
-                                look_ahead(requests, input.bytes(), *next + 1, view);
-                                return Pause::Missing;
-                            }
-                            view.counters().called(index);
-                            done
-                        }
-                    }
-                };
-                let from = answers.len();
-                let wire = wire_of(request, client);
-                let wanted = !unusual || client.wants_answer();
-                match done {
-                    Ok(reply) if wanted => encode(&reply, wire, answers),
-                    Ok(_) => {}
-                    Err(Stop::Error(error)) => {
-                        view.counters().bump(Stat::CommandErrors);
-                        if wanted {
-                            encode(&Reply::error(error.to_string()), wire, answers);
-                        }
-                    }
-                    Err(Stop::Missing) => unreachable!("handled above"),
-                }
-                if view.depends_on_commit() && wanted {
-                    unsettled.push((from..answers.len(), wire));
-                }
-                *next += 1;
-            }
-            Pause::Done
-        });
-        output.recount();
-        if !unsettled.is_empty() {
-            let now = host.cache.turn();
-            // Whoever lets a turn pass settles first, so that all that is unsettled waits for one commit.
-            debug_assert!(
-                turn.is_none() || turn.as_ref().zip(now.as_ref()).is_some_and(|(a, b)| Rc::ptr_eq(a, b))
-            );
-            *turn = now;
-        }
-        pause
     }
 
     /// What the request at `at`, for which there is no room, would do.
@@ -278,7 +205,7 @@ impl Connection {
     /// Runs a request that concerns the connection, or takes a while.
     async fn run_other(&mut self, at: usize, index: usize, spec: &'static Spec) -> Result<(), End> {
         let host = Rc::clone(&self.host);
-        host.cache.called(index);
+        let watch = Stopwatch::start();
         let done = match spec.run {
             Run::Local(run) => {
                 let request = self.requests.get(at, self.input.bytes());
@@ -302,6 +229,16 @@ impl Connection {
             }
             Run::Step(_) => unreachable!("steps are run together"),
         };
+        host.cache.counters_mut(|counters| {
+            counters.called(index, 1, watch.ns());
+            if done.is_err() {
+                counters.latencies.failed(index);
+            }
+        });
+        self.answered.add(spec.class.op(), 1);
+        host.note_duration(self.requests.get(at, self.input.bytes()), watch.us(), &self.client);
+        self.client.commands.set(self.client.commands.get() + 1);
+        self.client.last_command.set(Some(index));
         // Messages that it was sent before it was answered come before the answer.
         self.take_mail();
         match done {
@@ -313,28 +250,5 @@ impl Connection {
             return Err(End::Closed);
         }
         Ok(())
-    }
-}
-
-/// See [`cmd::admit`].
-fn admit(
-    request: Request<'_>,
-    spec: &Spec,
-    client: &Client,
-    host: &Host,
-) -> Option<Result<Reply, CommandError>> {
-    cmd::admit(request, spec, client, host.settings().frame_limits().request_bytes)
-}
-
-/// Notes the rows that requests behind a waiting one need, so that one trip to the disk serves them all.
-fn look_ahead(requests: &Requests, input: &[u8], from: usize, view: &mut View<'_>) {
-    for i in from..requests.len().min(from + LOAD_AHEAD) {
-        let request = requests.get(i, input);
-        if let Some((_, spec)) = cmd::find(request.name())
-            && !spec.keys.overwritten
-        {
-            // Whether they are missing is noted; nothing else is done with the answer.
-            let _ = view.need(spec.keys.of(request));
-        }
     }
 }

@@ -120,6 +120,55 @@ pub enum CommandError {
     /// CLIENT SETINFO with a value that has blanks or control characters.
     #[error("ERR {0} cannot contain spaces, newlines or special characters.")]
     BadClientInfo(String),
+    /// CONFIG SET of something that cannot be set, or not to that.
+    #[error("ERR CONFIG SET failed (possibly related to argument '{name}') - {why}")]
+    ConfigSet {
+        /// As the client wrote it, in lower case.
+        name: String,
+        /// Why.
+        why: String,
+    },
+    /// CONFIG SET of something that does not exist.
+    #[error("ERR Unknown option or number of arguments for CONFIG SET - '{0}'")]
+    UnknownSetting(String),
+    /// CONFIG REWRITE: the settings file belongs to whoever administers it.
+    #[error("ERR larder does not write its settings file; put the setting there and send SIGHUP")]
+    NoRewrite,
+    /// EVALSHA of a script that larder does not know, or not any more.
+    #[error("NOSCRIPT No matching script. Please use EVAL.")]
+    NoScript,
+    /// EVAL or SCRIPT LOAD of a script that larder does not know.
+    #[error(
+        "ERR larder has no Lua: it knows the scripts of common lock and rate-limit helpers, and this is none of them; SET with NX or IFEQ, DELEX, INCR with EX and MULTI do without a script"
+    )]
+    UnknownScript,
+    /// A script that larder knows, without the keys or arguments that it needs.
+    #[error("ERR the script needs more keys or arguments than it was given")]
+    ScriptArguments,
+    /// SCRIPT KILL: scripts take no time.
+    #[error("NOTBUSY No scripts in execution right now.")]
+    NothingToKill,
+    /// CLIENT LIST or KILL by a type that does not exist.
+    #[error("ERR Unknown client type '{0}'")]
+    UnknownClientType(String),
+    /// CLIENT LIST with a number that no client can have.
+    #[error("ERR Invalid client ID")]
+    InvalidClientId,
+    /// CLIENT KILL with such a number.
+    #[error("ERR client-id should be greater than 0")]
+    ClientIdNotPositive,
+    /// CLIENT KILL of the clients of a user that does not exist.
+    #[error("ERR No such user '{0}'")]
+    NoSuchUser(String),
+    /// CLIENT KILL by an address where nobody else is.
+    #[error("ERR No such client")]
+    NoSuchClient,
+    /// Client-side caching.
+    #[error("ERR larder does not track what clients have read; subscribe to a channel of your own instead")]
+    NoTracking,
+    /// An error that is said in one place only, and needs nothing of the request.
+    #[error("ERR {0}")]
+    Named(&'static str),
     /// An option HELLO does not have, or one that lacks its arguments.
     #[error("ERR Syntax error in HELLO option '{0}'")]
     HelloOption(String),

@@ -116,6 +116,7 @@ async fn serve(start: &mut Start) -> Result<(), ServeError> {
                 Signal::Reload => reload(&host, reread(), log),
                 Signal::Report => report(&host).await,
             },
+            () = host.clients.stop().cancelled() => break Ok(()),
             () = fatal.cancelled() => {
                 // A moment for the answers that say so.
                 tokio::time::sleep(LAST_WORDS).await;

@@ -1,23 +1,26 @@
-//! The daemon's counters: one slot per row of the statistics table, owned by the event loop.
+//! The daemon's counters: one slot per row of the statistics table, and the durations of commands, owned by the event
+//! loop.
 //!
 //! Plain integers: only the loop counts. What happens on other threads is reported to the loop and counted there.
 
 use hdrhistogram::Histogram;
-use larder_protocol::Stat;
+use larder_protocol::{Kind, Stat};
 
-/// Counters and gauges by [`Stat`], and calls by command.
+use crate::latency::Latencies;
+
+/// Counters and gauges by [`Stat`], and the durations of commands.
 #[derive(Debug)]
 pub struct Counters {
     values: [u64; Stat::ALL.len()],
-    /// Calls, by the command's place in the registry.
-    calls: Vec<u64>,
+    /// Which commands were called, and how long they took.
+    pub latencies: Latencies,
 }
 
 impl Counters {
     /// All zero, for a registry of `commands` commands.
     #[must_use]
     pub fn new(commands: usize) -> Self {
-        Self { values: [0; Stat::ALL.len()], calls: vec![0; commands] }
+        Self { values: [0; Stat::ALL.len()], latencies: Latencies::new(commands) }
     }
 
     /// Adds one.
@@ -52,22 +55,24 @@ impl Counters {
         self.values[stat as usize]
     }
 
-    /// Counts a call of the command at `index` in the registry.
-    pub fn called(&mut self, index: usize) {
-        self.values[Stat::Commands as usize] += 1;
-        self.calls[index] += 1;
+    /// Counts calls of the command at `index` in the registry, and how long they took.
+    pub fn called(&mut self, index: usize, calls: u64, ns: u64) {
+        self.values[Stat::Commands as usize] += calls;
+        self.latencies.called(index, calls, ns);
     }
 
-    /// Calls by the command's place in the registry.
-    #[must_use]
-    pub fn calls(&self) -> &[u64] {
-        &self.calls
+    /// Begins all counters anew; gauges stay as they are.
+    pub fn reset(&mut self) {
+        for stat in Stat::ALL.iter().filter(|stat| stat.kind() == Kind::Counter) {
+            self.values[*stat as usize] = 0;
+        }
+        self.latencies.reset();
     }
 }
 
 /// How long something took, each time, in microseconds: percentiles within one percent, in constant memory.
 #[derive(Debug)]
-pub struct Durations(Histogram<u32>);
+pub struct Durations(Histogram<u64>);
 
 impl Default for Durations {
     fn default() -> Self {
@@ -80,7 +85,19 @@ impl Default for Durations {
 impl Durations {
     /// Adds one.
     pub fn record(&mut self, us: u64) {
-        self.0.saturating_record(us);
+        self.record_n(us, 1);
+    }
+
+    /// Adds `n` that took as long.
+    pub fn record_n(&mut self, us: u64, n: u64) {
+        self.0.saturating_record_n(us, n);
+    }
+
+    /// Pairs of a duration and how many there were about as long, the shortest first. The durations are always out of the
+    /// same 2,000 or so, so that of two moments' pairs a reader can take the difference.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for readers that keep their own series"))]
+    pub fn sparse(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.0.iter_recorded().map(|step| (step.value_iterated_to(), step.count_at_value()))
     }
 
     /// The duration that so many percent did not exceed, 0 where there were none.

@@ -197,6 +197,12 @@ impl<'a> Request<'a> {
         self.dialect
     }
 
+    /// How many bytes it took on the wire.
+    #[must_use]
+    pub fn wire_bytes(&self) -> usize {
+        self.frame.len()
+    }
+
     /// How many words it has, the name included: at least one.
     #[expect(clippy::len_without_is_empty, reason = "a request is never empty")]
     #[must_use]

@@ -179,6 +179,7 @@ stats! {
         Checkpoints "checkpoints": Counter, "1", "checkpoints of the write-ahead log";
         VacuumedPages "vacuumed_pages": Counter, "1", "free pages given back to the file system";
         Syncs "syncs": Counter, "1", "times data was forced to disk";
+        SyncLastTimeMs "sync_last_time_ms": Gauge, "ms", "wall clock when data was last forced to disk, 0 before it";
         Backups "backups": Counter, "1", "backups written";
         BackupLastTimeMs "backup_last_time_ms": Gauge, "ms", "wall clock at the end of the last backup, 0 before it";
         BackupLastMs "backup_last_ms": Gauge, "ms", "duration of the last backup";

@@ -11,6 +11,7 @@
 //! | [`walks`] | KEYS, SCAN and DELPAT over all tiers, under load, and over many keys |
 //! | [`transactions`] | MULTI, EXEC and WATCH, also through SIGKILL |
 //! | [`pubsub`] | messages between clients |
+//! | [`admin`] | clients looking after clients and the daemon: CLIENT, SLOWLOG, CONFIG, INFO, SHUTDOWN |
 //! | [`expiry`] | deadlines, clean-up, and what STATS says about them |
 //! | [`disk_cap`] | the size on disk and in memory, and what goes first |
 //! | [`upkeep`] | room given back, compression, bounded logs, when data is forced to disk |
@@ -38,6 +39,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed test should panic")]
 
 mod abuse;
+mod admin;
 mod architecture;
 mod backup;
 mod basics;

@@ -222,7 +222,13 @@ impl Cache {
     async fn hear_syncer(self, mut synced: mpsc::Receiver<Synced>) {
         while let Some(report) = synced.recv().await {
             match report {
-                Synced::Done => self.count(Stat::Syncs, 1),
+                Synced::Done => {
+                    let now_ms = self.now_ms() as u64;
+                    self.counters_mut(|counters| {
+                        counters.bump(Stat::Syncs);
+                        counters.set(Stat::SyncLastTimeMs, now_ms);
+                    });
+                }
                 Synced::Failed(source) => {
                     let error =
                         StoreError::Io { action: "force to disk", path: "the journal".into(), source };

@@ -318,9 +318,9 @@ impl Cache {
         self.0.inner.borrow_mut().counters.add(stat, n);
     }
 
-    /// Counts a call of the command at `index` in the registry.
-    pub fn called(&self, index: usize) {
-        self.0.inner.borrow_mut().counters.called(index);
+    /// Changes the counters.
+    pub fn counters_mut<T>(&self, change: impl FnOnce(&mut Counters) -> T) -> T {
+        change(&mut self.0.inner.borrow_mut().counters)
     }
 
     /// Lowers a gauge.

@@ -13,6 +13,7 @@ use std::task::Waker;
 
 use bytes::Bytes;
 use larder_protocol::Wire;
+use tokio_util::sync::CancellationToken;
 
 pub use mailbox::Mailbox;
 pub use transaction::Transaction;
@@ -45,7 +46,9 @@ pub struct Client {
     /// Commands it has run.
     pub commands: Cell<u64>,
     /// The last one's place in the registry.
-    pub last_command: Cell<usize>,
+    pub last_command: Cell<Option<usize>>,
+    /// Whether it asked not to be ended for want of memory; nobody is.
+    pub no_evict: Cell<bool>,
     /// Messages on their way to it.
     pub mailbox: Mailbox,
     /// The transaction it has begun, if any.
@@ -69,6 +72,26 @@ pub struct Peer {
     pub uid: u32,
     /// Group id.
     pub gid: u32,
+}
+
+impl Peer {
+    /// The name of its program, as the system has it; empty where it cannot be told.
+    #[must_use]
+    pub fn program(&self) -> String {
+        let name = self.pid.and_then(|pid| std::fs::read_to_string(format!("/proc/{pid}/comm")).ok());
+        // It may hold anything; within a line of `name=value` fields a blank would end it.
+        let name = name.unwrap_or_default();
+        name.trim_end().chars().map(|c| if c.is_control() || c.is_whitespace() { '_' } else { c }).collect()
+    }
+}
+
+/// Whose commands are held back by `CLIENT PAUSE`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Paused {
+    /// All.
+    All,
+    /// Those that write.
+    Writes,
 }
 
 /// A version of RESP.
@@ -145,7 +168,8 @@ impl Client {
             replies: Cell::default(),
             active_ms: Cell::new(now_ms),
             commands: Cell::new(0),
-            last_command: Cell::new(0),
+            last_command: Cell::new(None),
+            no_evict: Cell::new(false),
             mailbox: Mailbox::default(),
             transaction: RefCell::default(),
             watch: RefCell::default(),
@@ -226,12 +250,25 @@ impl Client {
 #[derive(Debug, Default)]
 pub struct Clients {
     by_id: RefCell<BTreeMap<u64, Rc<Client>>>,
+    /// One of them has asked the daemon to stop.
+    stop: CancellationToken,
 }
 
 impl Clients {
     /// Takes in a new one.
     pub fn add(&self, client: &Rc<Client>) {
         self.by_id.borrow_mut().insert(client.id, Rc::clone(client));
+    }
+
+    /// One of them wants the daemon to stop.
+    pub fn ask_to_stop(&self) {
+        self.stop.cancel();
+    }
+
+    /// Cancelled once one of them wants the daemon to stop.
+    #[must_use]
+    pub fn stop(&self) -> &CancellationToken {
+        &self.stop
     }
 
     /// One has gone.

@@ -50,6 +50,12 @@ impl Transaction {
         self.queue.len()
     }
 
+    /// What they take, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// The queued requests, in order.
     #[must_use]
     pub fn into_requests(self) -> Vec<OwnedRequest> {

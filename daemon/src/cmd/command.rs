@@ -6,12 +6,13 @@ use std::rc::Rc;
 use larder_protocol::{Dialect, OwnedRequest, Reply, Request};
 
 use super::help::subcommands;
-use super::{Class, Client, Group, Host, Keys, REGISTRY, Run, Spec, find};
+use super::{Class, Client, Group, Host, Keys, REGISTRY, Run, Spec, args, find};
 use crate::error::{CommandError, shown};
+use crate::glob::Pattern;
 
 pub(super) static SPEC: Spec = Spec {
     name: "command",
-    usage: "[COUNT | LIST | INFO [name ...] | DOCS [name ...] | GETKEYS command [argument ...]]",
+    usage: "[COUNT | LIST [FILTERBY <MODULE name | ACLCAT category | PATTERN pattern>] | INFO [name ...] | DOCS [name ...] | GETKEYS command [argument ...] | GETKEYSANDFLAGS command [argument ...]]",
     arity: -1,
     class: Class::Connection,
     group: Group::Server,
@@ -30,7 +31,10 @@ fn run(request: Request<'_>, _: &Rc<Client>, _: &Host) -> Result<Reply, CommandE
     match (&subcommand.to_ascii_lowercase()[..], request.len()) {
         (b"count", 2) => Ok(Reply::int(REGISTRY.len())),
         (b"count", _) => Err(CommandError::Arity("command|count")),
-        (b"list", 2) => Ok(Reply::array(REGISTRY.iter().map(|spec| Reply::bulk(spec.name)))),
+        (b"list", 2) => Ok(names(|_| true)),
+        (b"list", 5) if request.arg(1).eq_ignore_ascii_case(b"filterby") => {
+            list_filtered(request.arg(2), request.arg(3))
+        }
         (b"list", _) => Err(CommandError::Syntax),
         (b"info", 2) => Ok(Reply::array(REGISTRY.iter().map(|spec| info(spec)))),
         (b"info" | b"docs", words) if words > 2 + NAMES_MAX => {
@@ -45,8 +49,52 @@ fn run(request: Request<'_>, _: &Rc<Client>, _: &Host) -> Result<Reply, CommandE
         }
         (b"help", 2) => Ok(subcommands(&SPEC)),
         (b"getkeys", 4..) => get_keys(request),
+        (b"getkeysandflags", 4..) => {
+            let Reply::Array(keys) = get_keys(request)? else { return Ok(Reply::Nil) };
+            let with_flags =
+                |key| Reply::Array(vec![key, Reply::Set(vec![Reply::Status("RW"), Reply::Status("ACCESS")])]);
+            Ok(Reply::Array(keys.into_iter().map(with_flags).collect()))
+        }
+        (b"getkeysandflags", _) => Err(CommandError::Arity("command|getkeysandflags")),
         (b"getkeys", _) => Err(CommandError::Arity("command|getkeys")),
         _ => Err(CommandError::UnknownSubcommand { command: "COMMAND", subcommand: shown(subcommand) }),
+    }
+}
+
+fn names(wanted: impl Fn(&Spec) -> bool) -> Reply {
+    Reply::array(REGISTRY.iter().filter(|spec| wanted(spec)).map(|spec| Reply::bulk(spec.name)))
+}
+
+fn list_filtered(by: &[u8], value: &[u8]) -> Result<Reply, CommandError> {
+    match &by.to_ascii_lowercase()[..] {
+        // There are no modules.
+        b"module" => Ok(names(|_| false)),
+        b"aclcat" => {
+            let category = [&b"@"[..], &value.to_ascii_lowercase()].concat();
+            Ok(names(|spec| flags(spec).1.as_bytes() == category))
+        }
+        b"pattern" => {
+            let pattern = Pattern::glob(args::pattern(value)?);
+            Ok(names(|spec| pattern.matches(spec.name.as_bytes())))
+        }
+        _ => Err(CommandError::Syntax),
+    }
+}
+
+/// Flags and category, as Redis has them.
+fn flags(spec: &Spec) -> (&'static [&'static str], &'static str) {
+    match spec.class {
+        Class::Read => (&["readonly"], "@read"),
+        Class::Write => (&["write", "denyoom"], "@write"),
+        Class::Delete => (&["write"], "@write"),
+        Class::Admin => (&["admin", "noscript", "loading", "stale"], "@admin"),
+        Class::Connection if spec.group == Group::PubSub => {
+            (&["pubsub", "noscript", "loading", "stale"], "@pubsub")
+        }
+        Class::Connection if spec.group == Group::Transactions => {
+            (&["noscript", "loading", "stale", "fast"], "@transaction")
+        }
+        Class::Connection => (&["noscript", "loading", "stale", "fast"], "@connection"),
     }
 }
 
@@ -54,13 +102,10 @@ fn run(request: Request<'_>, _: &Rc<Client>, _: &Host) -> Result<Reply, CommandE
 fn info(spec: &Spec) -> Reply {
     let statuses =
         |names: &[&'static str]| Reply::Set(names.iter().map(|&name| Reply::Status(name)).collect());
-    let (flags, category): (&[_], _) = match spec.class {
-        Class::Read => (&["readonly"], "@read"),
-        Class::Write | Class::Delete => (&["write"], "@write"),
-        Class::Admin => (&["admin"], "@admin"),
-        Class::Connection => (&["fast"], "@connection"),
-    };
-    let Keys { first, last, step, .. } = spec.keys;
+    let (flags, category) = flags(spec);
+    // As Redis does for keys that are counted by an argument: clients then ask GETKEYS.
+    let Keys { first, last, step, .. } = if spec.keys.counted { Keys::NONE } else { spec.keys };
+    let flags = if spec.keys.counted { &[flags, &["movablekeys"]].concat() } else { flags };
     Reply::Array(vec![
         Reply::bulk(spec.name),
         Reply::Int(spec.arity.into()),

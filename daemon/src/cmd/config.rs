@@ -1,4 +1,7 @@
-//! `CONFIG GET pattern [pattern ...]`: settings by name, larder's own and those Redis clients ask for, in Redis's terms.
+//! `CONFIG GET pattern [pattern ...] | SET name value [name value ...] | RESETSTAT | REWRITE`: settings by name, larder's own
+//! and those Redis clients ask for, in Redis's terms.
+//!
+//! SET changes what a reload can change, until the next reload or restart: several settings together or none.
 
 use std::rc::Rc;
 
@@ -6,56 +9,212 @@ use larder_protocol::{Reply, Request};
 
 use super::help::subcommands;
 use super::{Class, Client, Group, Host, Keys, Run, Spec};
-use crate::config::table::SETTINGS;
+use crate::config::table::{self, SETTINGS};
+use crate::config::{Durability, Settings};
 use crate::error::{CommandError, shown};
 use crate::glob::Pattern;
 
+/// Redis's name for how entries go from memory.
+pub(super) const POLICY: &str = "allkeys-lfu";
+
 pub(super) static SPEC: Spec = Spec {
     name: "config",
-    usage: "GET pattern [pattern ...]",
+    usage: "GET pattern [pattern ...] | SET name value [name value ...] | RESETSTAT | REWRITE",
     arity: -2,
     class: Class::Admin,
     group: Group::Server,
     keys: Keys::NONE,
-    summary: "Tells settings by name",
+    summary: "Tells settings by name, or changes them",
     run: Run::Local(run),
 };
 
 fn run(request: Request<'_>, _: &Rc<Client>, host: &Host) -> Result<Reply, CommandError> {
-    if request.arg(0).eq_ignore_ascii_case(b"help") && request.len() == 2 {
-        return Ok(subcommands(&SPEC));
+    match (&request.arg(0).to_ascii_lowercase()[..], request.len()) {
+        (b"get", 3..) => Ok(get(request, host)),
+        (b"set", len @ 4..) if len % 2 == 0 => set(request, host),
+        (b"resetstat", 2) => {
+            host.reset_counters();
+            Ok(Reply::OK)
+        }
+        (b"rewrite", 2) => Err(CommandError::NoRewrite),
+        (b"help", 2) => Ok(subcommands(&SPEC)),
+        (b"get", _) => Err(CommandError::Arity("config|get")),
+        (b"set", _) => Err(CommandError::Arity("config|set")),
+        (b"resetstat", _) => Err(CommandError::Arity("config|resetstat")),
+        (b"rewrite", _) => Err(CommandError::Arity("config|rewrite")),
+        _ => Err(CommandError::UnknownSubcommand { command: "CONFIG", subcommand: shown(request.arg(0)) }),
     }
-    if !request.arg(0).eq_ignore_ascii_case(b"get") {
-        return Err(CommandError::UnknownSubcommand { command: "CONFIG", subcommand: shown(request.arg(0)) });
-    }
-    if request.len() < 3 {
-        return Err(CommandError::Arity("config|get"));
-    }
+}
+
+fn get(request: Request<'_>, host: &Host) -> Reply {
     let patterns: Vec<_> = request.tail(1).map(|word| Pattern::glob(&word.to_ascii_lowercase())).collect();
     let wanted = |name: &str| patterns.iter().any(|pattern| pattern.matches(name.as_bytes()));
-    let own = SETTINGS.iter().filter_map(|setting| Some((setting.name, host.settings().get(setting.name)?)));
-    let settings = own.chain(in_redis_terms(host)).filter(|(name, _)| wanted(name));
-    Ok(Reply::Map(settings.map(|(name, value)| (Reply::bulk(name), Reply::bulk(value))).collect()))
+    let settings = host.settings();
+    let own = SETTINGS.iter().filter_map(|setting| Some((setting.name, settings.get(setting.name)?)));
+    let redis = IN_REDIS_TERMS.iter().map(|row| (row.name, (row.get)(&settings)));
+    let found = own.chain(redis).filter(|(name, _)| wanted(name));
+    Reply::Map(found.map(|(name, value)| (Reply::bulk(name), Reply::bulk(value))).collect())
 }
 
 /// What clients and tools look up by Redis's names, answered so that they draw the right conclusions.
-fn in_redis_terms(host: &Host) -> Vec<(&'static str, String)> {
-    let settings = host.settings();
-    vec![
-        ("appendonly", "yes".into()),
-        (
-            "appendfsync",
-            match settings.durability.as_str() {
-                "fsync" => "always".into(),
-                _ => "everysec".into(),
-            },
-        ),
-        ("save", String::new()),
-        ("databases", "1".into()),
-        ("maxclients", settings.max_connections.to_string()),
-        ("maxmemory", settings.memory_cap_bytes.to_string()),
-        ("maxmemory-policy", "allkeys-lfu".into()),
-        ("proto-max-bulk-len", settings.max_value_bytes.to_string()),
-        ("timeout", "0".into()),
-    ]
+struct InRedisTerms {
+    name: &'static str,
+    get: fn(&Settings) -> String,
+    /// The setting of larder's that it stands for, and its value there.
+    set: fn(&str) -> Option<(&'static str, String)>,
+}
+
+const fn row(name: &'static str, get: fn(&Settings) -> String) -> InRedisTerms {
+    InRedisTerms { name, get, set: |_| None }
+}
+
+const IN_REDIS_TERMS: [InRedisTerms; 14] = [
+    row("appendonly", |_| "yes".into()),
+    row("appendfsync", |settings| match settings.durability {
+        Durability::Fsync => "always".into(),
+        Durability::Commit | Durability::Memory => "everysec".into(),
+    }),
+    row("save", |_| String::new()),
+    row("databases", |_| "1".into()),
+    row("maxmemory-policy", |_| POLICY.into()),
+    row("timeout", |_| "0".into()),
+    row("requirepass", |_| String::new()),
+    row("port", |_| "0".into()),
+    row("unixsocket", |settings| settings.socket.display().to_string()),
+    InRedisTerms {
+        name: "maxclients",
+        get: |settings| settings.max_connections.to_string(),
+        set: |value| Some(("max_connections", value.to_owned())),
+    },
+    InRedisTerms {
+        name: "maxmemory",
+        get: |settings| settings.memory_cap_bytes.to_string(),
+        set: |value| Some(("memory_cap", redis_bytes(value)?)),
+    },
+    InRedisTerms {
+        name: "proto-max-bulk-len",
+        get: |settings| settings.max_value_bytes.to_string(),
+        set: |value| Some(("max_value", redis_bytes(value)?)),
+    },
+    InRedisTerms {
+        name: "slowlog-log-slower-than",
+        get: |settings| settings.slow_command.map_or(-1, |slow| slow.as_micros() as i64).to_string(),
+        // Whole milliseconds, at least one: larder's own commands take microseconds.
+        set: |value| match value.parse::<i64>().ok()? {
+            ..0 => Some(("slow_command", "0".into())),
+            us => Some(("slow_command", format!("{}ms", (us / 1_000).max(1)))),
+        },
+    },
+    InRedisTerms {
+        name: "slowlog-max-len",
+        get: |settings| settings.slow_commands_kept.to_string(),
+        set: |value| Some(("slow_commands_kept", value.to_owned())),
+    },
+];
+
+/// Redis's sizes: `kb` is 1024 there, `k` is 1000.
+fn redis_bytes(text: &str) -> Option<String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let unit = match &unit.to_ascii_lowercase()[..] {
+        "" | "b" => "",
+        "k" => "kB",
+        "kb" => "KiB",
+        "m" => "MB",
+        "mb" => "MiB",
+        "g" => "GB",
+        "gb" => "GiB",
+        _ => return None,
+    };
+    Some(format!("{number}{unit}"))
+}
+
+fn set(request: Request<'_>, host: &Host) -> Result<Reply, CommandError> {
+    let mut fresh = (*host.settings()).clone();
+    let mut words = request.tail(1);
+    let mut seen = Vec::new();
+    while let (Some(name), Some(value)) = (words.next(), words.next()) {
+        let name = String::from_utf8_lossy(name).to_ascii_lowercase();
+        let failed = |why: String| CommandError::ConfigSet { name: name.clone(), why };
+        if seen.contains(&name) {
+            return Err(failed("duplicate parameter".into()));
+        }
+        let known = table::find(&name).is_some() || IN_REDIS_TERMS.iter().any(|row| row.name == name);
+        if !known {
+            return Err(CommandError::UnknownSetting(shown(name.as_bytes())));
+        }
+        set_one(&name, &String::from_utf8_lossy(value), &mut fresh).map_err(failed)?;
+        seen.push(name);
+    }
+    host.reload(&fresh);
+    Ok(Reply::OK)
+}
+
+/// Sets one of them in `fresh`.
+///
+/// # Errors
+/// Why that cannot be.
+fn set_one(name: &str, value: &str, fresh: &mut Settings) -> Result<(), String> {
+    let redis = IN_REDIS_TERMS.iter().find(|row| row.name == name);
+    if let Some(row) = redis
+        && (row.get)(fresh) == value
+    {
+        return Ok(());
+    }
+    let (name, value) = match redis {
+        None => (name, value.to_owned()),
+        Some(row) => (row.set)(value).ok_or("it is what it is in larder")?,
+    };
+    let setting = table::find(name).ok_or("there is no such setting")?;
+    if setting.kind.show(fresh) == value {
+        return Ok(());
+    }
+    if !setting.live {
+        return Err(format!("{name} needs a restart: set it in the settings file"));
+    }
+    setting.kind.read(fresh, value.as_ref()).map_err(|why| format!("'{}' is {why}", shown(value.as_bytes())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_change_in_both_ways_of_naming_them() {
+        let defaults = Settings::default();
+        for (name, value, changed) in [
+            ("default_ttl", "90s", Some("default_ttl=90s")),
+            ("maxclients", "77", Some("max_connections=77")),
+            ("slowlog-log-slower-than", "25000", Some("slow_command=25ms")),
+            ("slowlog-log-slower-than", "0", Some("slow_command=1ms")),
+            ("slowlog-log-slower-than", "-1", Some("slow_command=0")),
+            ("slowlog-max-len", "9", Some("slow_commands_kept=9")),
+            ("appendonly", "yes", None),
+            ("save", "", None),
+            ("maxmemory", "64mb", None),
+        ] {
+            let mut fresh = defaults.clone();
+            set_one(name, value, &mut fresh).unwrap();
+            let differs =
+                SETTINGS.iter().find(|setting| setting.kind.show(&fresh) != setting.kind.show(&defaults));
+            let differs = differs.map(|setting| format!("{}={}", setting.name, setting.kind.show(&fresh)));
+            assert_eq!(differs.as_deref(), changed, "{name} {value}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_is_said() {
+        for (name, value, why) in [
+            ("nope", "1", "there is no such setting"),
+            ("default_ttl", "soon", "'soon' is not a duration"),
+            ("maxclients", "many", "'many' is not a whole number"),
+            ("data", "/elsewhere", "data needs a restart"),
+            ("maxmemory", "1gb", "memory_cap needs a restart"),
+            ("maxmemory", "lots", "it is what it is in larder"),
+            ("appendonly", "no", "it is what it is in larder"),
+        ] {
+            let error = set_one(name, value, &mut Settings::default()).unwrap_err();
+            assert!(error.starts_with(why), "{name} {value}: {error}");
+        }
+    }
 }

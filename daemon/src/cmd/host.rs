@@ -1,16 +1,21 @@
 //! What commands know about the daemon.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::time::Duration;
 
-use larder_protocol::{Kind, Snapshot, Stat, Value};
+use larder_protocol::{Kind, Request, Snapshot, Stat, Value};
 
 use super::REGISTRY;
 use crate::cache::{Cache, Count, Loaded, Stop, View};
-use crate::clients::Clients;
+use crate::clients::{Client, Clients, Paused};
 use crate::config::{Reloaded, Settings};
 use crate::error::CommandError;
+use crate::latency::RunCalls;
 use crate::pubsub::Channels;
+use crate::slow_log::SlowLog;
+use crate::stats::Counters;
 
 /// The version of this program.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -20,7 +25,6 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub const REDIS_VERSION: &str = "7.4.0";
 
 /// The daemon, as commands see it.
-#[derive(Debug)]
 pub struct Host {
     /// The cache.
     pub cache: Cache,
@@ -30,6 +34,14 @@ pub struct Host {
     pub clients: Clients,
     /// What they listen to.
     pub channels: Channels,
+    /// Whose commands are held back, and until when.
+    paused: Cell<Option<(Paused, i64)>>,
+    /// The slow commands of late.
+    pub slow_log: RefCell<SlowLog>,
+    /// Empty, with its memory: what a run of commands counts in.
+    pub calls: Cell<RunCalls>,
+    /// Errors answered, by their code.
+    errors: RefCell<BTreeMap<String, u64>>,
     settings: RefCell<Rc<Settings>>,
     snapshots: Cell<u64>,
 }
@@ -43,6 +55,10 @@ impl Host {
             boot_id,
             clients: Clients::default(),
             channels: Channels::default(),
+            paused: Cell::new(None),
+            slow_log: RefCell::default(),
+            errors: RefCell::default(),
+            calls: Cell::default(),
             settings: RefCell::new(settings),
             snapshots: Cell::new(0),
         }
@@ -61,6 +77,73 @@ impl Host {
         self.cache.apply(&settings);
         self.settings.replace(Rc::new(settings));
         reloaded
+    }
+
+    /// The text that a client is answered with, counted by its code.
+    pub fn error_text(&self, error: &CommandError) -> String {
+        let text = error.to_string();
+        let code = text.split(' ').next().unwrap_or_default();
+        let mut errors = self.errors.borrow_mut();
+        // All codes are larder's own, so there are few.
+        match errors.get_mut(code) {
+            Some(count) => *count += 1,
+            None => drop(errors.insert(code.to_owned(), 1)),
+        }
+        text
+    }
+
+    /// Errors answered, by their code.
+    #[must_use]
+    pub fn errors(&self) -> BTreeMap<String, u64> {
+        self.errors.borrow().clone()
+    }
+
+    /// Begins the counters anew.
+    pub fn reset_counters(&self) {
+        self.cache.counters_mut(Counters::reset);
+        self.errors.borrow_mut().clear();
+    }
+
+    /// Keeps a command for SLOWLOG if it took long enough.
+    pub fn note_duration(&self, request: Request<'_>, us: u64, client: &Client) {
+        let settings = self.settings.borrow();
+        if settings.slow_command.is_some_and(|slow| u128::from(us) >= slow.as_micros()) {
+            let mut slow_log = self.slow_log.borrow_mut();
+            let (time, client) = ((self.cache.now_ms(), us), (client.id, client.name.borrow()));
+            slow_log.add(request.words(), time, (client.0, &client.1), settings.slow_commands_kept);
+        }
+    }
+
+    /// Holds back commands for a while. Of two pauses the later end counts, and all are held back if one says so.
+    pub fn pause(&self, paused: Paused, length: Duration) {
+        let until_ms = self.cache.now_ms().saturating_add(length.as_millis().try_into().unwrap_or(i64::MAX));
+        let (before, before_ms) = self.paused().unwrap_or((paused, until_ms));
+        let both = if before == Paused::All { Paused::All } else { paused };
+        self.paused.set(Some((both, until_ms.max(before_ms))));
+    }
+
+    /// Lets all commands run again.
+    pub fn unpause(&self) {
+        self.paused.set(None);
+    }
+
+    /// Whose commands are held back now, and until when.
+    #[must_use]
+    pub fn paused(&self) -> Option<(Paused, i64)> {
+        self.paused.get()?;
+        let now_ms = self.cache.now_ms();
+        let paused = self.paused.get().filter(|(_, until_ms)| *until_ms > now_ms);
+        self.paused.set(paused);
+        paused
+    }
+
+    /// Waits until no commands are held back, or for a moment: a pause can be ended early.
+    pub async fn unpaused(&self) {
+        const LOOK_AGAIN_MS: i64 = 20;
+        if let Some((_, until_ms)) = self.paused() {
+            let ms = (until_ms - self.cache.now_ms()).clamp(1, LOOK_AGAIN_MS);
+            self.cache.clock().sleep(Duration::from_millis(ms as u64)).await;
+        }
     }
 
     /// Runs one step on the cache, loading what it misses.
@@ -104,9 +187,9 @@ impl Host {
             let reads = counters.get(Stat::Hits) + counters.get(Stat::Misses);
             let rate = (reads > 0).then(|| counters.get(Stat::Hits) as f64 / reads as f64);
             snapshot.set(Stat::HitRate, Value::Ratio(rate));
-            let calls = REGISTRY.iter().zip(counters.calls());
-            let calls = calls.filter(|&(_, &calls)| calls > 0);
-            let calls = calls.map(|(spec, &calls)| (spec.name.to_owned(), calls as i64)).collect();
+            let calls = REGISTRY.iter().zip(counters.latencies.calls());
+            let calls = calls.filter(|(_, calls)| calls.count > 0);
+            let calls = calls.map(|(spec, calls)| (spec.name.to_owned(), calls.count as i64)).collect();
             snapshot.set(Stat::CommandsByName, Value::Map(calls));
         });
         for (stat, value) in [

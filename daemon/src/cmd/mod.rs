@@ -17,6 +17,7 @@ mod dbsize;
 mod del;
 mod delex;
 mod delpat;
+mod durability;
 mod echo;
 mod exists;
 mod expire;
@@ -42,9 +43,12 @@ mod quit;
 mod randomkey;
 mod rename;
 mod scan;
+mod script;
 mod select;
 mod set;
 mod set_forms;
+mod shutdown;
+mod slowlog;
 mod stats;
 mod substring;
 #[cfg(test)]
@@ -65,14 +69,17 @@ pub use set::unconditional_deadline;
 pub use transaction::{admit, leave, refuse};
 
 use crate::cache::{Stop, Taking, View};
-use crate::clients::{Client, Protocol};
+use crate::clients::{Client, Paused, Protocol};
 use crate::error::CommandError;
+use crate::latency::OpClass;
 
 /// Every command, in alphabetical order.
 pub static REGISTRY: &[&Spec] = &[
     &substring::APPEND,
     &select::AUTH,
     &backup::SPEC,
+    &durability::BGREWRITEAOF,
+    &durability::BGSAVE,
     &cleanup::SPEC,
     &client::SPEC,
     &command::SPEC,
@@ -88,6 +95,10 @@ pub static REGISTRY: &[&Spec] = &[
     &delex::DIGEST,
     &transaction::DISCARD,
     &echo::SPEC,
+    &script::EVAL,
+    &script::EVAL_RO,
+    &script::EVALSHA,
+    &script::EVALSHA_RO,
     &transaction::EXEC,
     &exists::EXISTS,
     &expire::EXPIRE,
@@ -107,6 +118,8 @@ pub static REGISTRY: &[&Spec] = &[
     &incrbyfloat::SPEC,
     &info::SPEC,
     &keys::SPEC,
+    &durability::LASTSAVE,
+    &slowlog::LATENCY,
     &object::MEMORY,
     &mget::SPEC,
     &mset::MSET,
@@ -130,12 +143,17 @@ pub static REGISTRY: &[&Spec] = &[
     &rename::RENAME,
     &rename::RENAMENX,
     &select::RESET,
+    &durability::ROLE,
+    &durability::SAVE,
     &scan::SPEC,
+    &script::SCRIPT,
     &select::SELECT,
     &set::SPEC,
     &set_forms::SETEX,
     &set_forms::SETNX,
     &substring::SETRANGE,
+    &shutdown::SPEC,
+    &slowlog::SLOWLOG,
     &stats::SPEC,
     &substring::STRLEN,
     &pubsub::SUBSCRIBE,
@@ -147,6 +165,7 @@ pub static REGISTRY: &[&Spec] = &[
     &del::UNLINK,
     &pubsub::UNSUBSCRIBE,
     &transaction::UNWATCH,
+    &durability::WAIT,
     &transaction::WATCH,
 ];
 
@@ -196,6 +215,17 @@ impl Class {
             Self::Read | Self::Admin | Self::Connection => None,
         }
     }
+
+    /// As what its durations are recorded.
+    #[must_use]
+    pub fn op(self) -> OpClass {
+        match self {
+            Self::Read => OpClass::Read,
+            Self::Write => OpClass::Write,
+            Self::Delete => OpClass::Delete,
+            Self::Admin | Self::Connection => OpClass::Other,
+        }
+    }
 }
 
 /// The groups of Redis's own documentation.
@@ -213,6 +243,8 @@ pub enum Group {
     Transactions,
     /// Messages.
     PubSub,
+    /// Scripts.
+    Scripting,
 }
 
 impl Group {
@@ -226,6 +258,7 @@ impl Group {
             Self::Connection => "connection",
             Self::Transactions => "transactions",
             Self::PubSub => "pubsub",
+            Self::Scripting => "scripting",
         }
     }
 }
@@ -336,6 +369,15 @@ pub fn resolve(request: Request<'_>, key_bytes_max: usize) -> Result<(usize, &'s
 }
 
 impl Spec {
+    /// Whether it is held back while such commands are. CLIENT never is, so that a pause can be ended.
+    #[must_use]
+    pub fn is_held_back_by(&self, paused: Paused) -> bool {
+        match paused {
+            Paused::All => self.name != "client",
+            Paused::Writes => self.class.taking().is_some() || matches!(self.name, "exec" | "publish"),
+        }
+    }
+
     /// Whether a request of that many words, the name included, may be meant.
     #[must_use]
     pub fn takes(&self, words: usize) -> bool {

@@ -7,11 +7,12 @@
 
 use std::rc::Rc;
 
-use larder_protocol::{OwnedRequest, Reply, Request, Stat};
+use larder_protocol::{OwnedRequest, Reply, Request};
 
 use super::{Class, Client, Group, Host, Job, Keys, Run, Spec, find};
 use crate::cache::{Hold, Loaded, Stop, Taking, View, Watch};
 use crate::clients::Transaction;
+use crate::clock::Stopwatch;
 use crate::entry::Key;
 use crate::error::CommandError;
 
@@ -245,6 +246,7 @@ async fn in_one_step(
         queue
             .iter()
             .map(|queued| {
+                let watch = Stopwatch::start();
                 let done = match queued.spec.run {
                     Run::Step(run) => host.cache.run(&mut missing, |view| {
                         view.begin_command();
@@ -261,7 +263,7 @@ async fn in_one_step(
                     Stop::Error(error) => error,
                     Stop::Missing => CommandError::Unreadable("it was not loaded".into()),
                 });
-                answer(queued, done, host)
+                answer(queued, done, &watch, host)
             })
             .collect()
     });
@@ -298,6 +300,7 @@ async fn over_turns(
     let mut replies = Vec::with_capacity(queue.len());
     for queued in queue {
         let request = queued.request.as_request();
+        let stopwatch = Stopwatch::start();
         let done = match queued.spec.run {
             Run::Step(run) => hold.run(Box::pin(host.step(|view| run(request, view)))).await,
             Run::Local(run) => run(request, client, host),
@@ -307,7 +310,7 @@ async fn over_turns(
             },
             Run::Session(_) => unreachable!("these are not queued"),
         };
-        replies.push(answer(queued, done, host));
+        replies.push(answer(queued, done, &stopwatch, host));
     }
     Ok(Reply::Array(replies))
 }
@@ -319,11 +322,11 @@ fn is_broken(watch: Option<&Watch>, view: &mut View<'_>) -> bool {
     watch.is_broken(view.now_ms()) || watch.present().iter().any(|key| matches!(view.find(key), Ok(None)))
 }
 
-fn answer(queued: &Queued, done: Result<Reply, CommandError>, host: &Host) -> Reply {
-    host.cache.called(queued.index);
+fn answer(queued: &Queued, done: Result<Reply, CommandError>, watch: &Stopwatch, host: &Host) -> Reply {
+    host.cache.counters_mut(|counters| counters.called(queued.index, 1, watch.ns()));
     done.unwrap_or_else(|error| {
-        host.cache.count(Stat::CommandErrors, 1);
-        Reply::error(error.to_string())
+        host.cache.counters_mut(|counters| counters.latencies.failed(queued.index));
+        Reply::error(host.error_text(&error))
     })
 }
 

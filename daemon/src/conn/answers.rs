@@ -10,7 +10,7 @@ use crate::error::CommandError;
 impl Connection {
     pub(super) fn answer_error(&mut self, at: usize, error: &CommandError) {
         self.host.cache.count(Stat::CommandErrors, 1);
-        self.answer(at, &Reply::error(error.to_string()));
+        self.answer(at, &Reply::error(self.host.error_text(error)));
     }
 
     pub(super) fn answer(&mut self, at: usize, reply: &Reply) {

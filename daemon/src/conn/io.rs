@@ -14,6 +14,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::{Connection, End};
 use crate::clients::Client;
+use crate::clock::Stopwatch;
 use crate::error::CommandError;
 
 /// What came of waiting for input.
@@ -74,6 +75,8 @@ impl Connection {
             let last_words = match received {
                 Received::Bytes(bytes) => {
                     self.host.cache.count(Stat::InputBytes, bytes as u64);
+                    self.received = Stopwatch::start();
+                    self.client.active_ms.set(self.host.cache.clock().ms_at(self.received));
                     return Ok(());
                 }
                 Received::Nothing => continue,
@@ -176,7 +179,14 @@ impl Connection {
                 Err(_) => return Err(End::Closed),
             }
         }
-        self.host.cache.count(Stat::OutputBytes, sent as u64);
+        // What the client does not take at once waits for the client.
+        let Self { host, answered, received, .. } = self;
+        host.cache.counters_mut(|counters| {
+            counters.add(Stat::OutputBytes, sent as u64);
+            if !answered.is_empty() {
+                counters.latencies.answered(answered, received.us());
+            }
+        });
         if self.output.bytes().is_empty() {
             self.output.give_back();
         }

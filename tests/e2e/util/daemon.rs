@@ -90,9 +90,14 @@ impl Daemon {
     /// Any signal that should end the daemon; returns how it ended.
     #[track_caller]
     pub(crate) fn stop_by(&mut self, signal: Signal) -> ExitStatus {
-        let mut child = self.child.take().expect("running");
-        kill_process(Pid::from_child(&child), signal).unwrap();
-        wait_for_exit(&mut child)
+        self.signal(signal);
+        self.wait()
+    }
+
+    /// Waits for it to end by itself; returns how it ended.
+    #[track_caller]
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        wait_for_exit(&mut self.child.take().expect("running"))
     }
 
     /// A signal that leaves it running.

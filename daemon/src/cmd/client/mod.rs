@@ -1,0 +1,178 @@
+//! `CLIENT ...`: what a connection says and asks about itself, and about the others.
+
+mod kill;
+mod list;
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use larder_protocol::limits::NAME_BYTES;
+use larder_protocol::{Reply, Request};
+
+use super::help::subcommands;
+use super::{Class, Client, Group, Host, Keys, Run, Spec, args};
+use crate::clients::{Paused, Replies};
+use crate::error::{CommandError, shown};
+
+pub(super) static SPEC: Spec = Spec {
+    name: "client",
+    usage: "ID | INFO | LIST [TYPE type | ID id [id ...]] | KILL <address | filter value [filter value ...]> | GETNAME | SETNAME name | SETINFO <LIB-NAME name | LIB-VER version> | REPLY <ON | OFF | SKIP> | PAUSE timeout [WRITE | ALL] | UNPAUSE | UNBLOCK id [TIMEOUT | ERROR] | NO-EVICT <ON | OFF> | NO-TOUCH <ON | OFF> | TRACKING OFF | TRACKINGINFO | GETREDIR",
+    arity: -2,
+    class: Class::Connection,
+    group: Group::Connection,
+    keys: Keys::NONE,
+    summary: "Says or asks something about this connection, or others",
+    run: Run::Local(run),
+};
+
+/// Where clients have connected, as Redis names a Unix socket.
+pub(super) fn address(host: &Host) -> String {
+    format!("{}:0", host.settings().socket.display())
+}
+
+/// Subcommands, and how many words a request with them has, at least and at most.
+const SUBCOMMANDS: &[(&str, &str, usize, usize)] = &[
+    ("id", "client|id", 2, 2),
+    ("info", "client|info", 2, 2),
+    ("list", "client|list", 2, usize::MAX),
+    ("kill", "client|kill", 3, usize::MAX),
+    ("getname", "client|getname", 2, 2),
+    ("setname", "client|setname", 3, 3),
+    ("setinfo", "client|setinfo", 4, 4),
+    ("reply", "client|reply", 3, 3),
+    ("pause", "client|pause", 3, 4),
+    ("unpause", "client|unpause", 2, 2),
+    ("unblock", "client|unblock", 3, 4),
+    ("no-evict", "client|no-evict", 3, 3),
+    ("no-touch", "client|no-touch", 3, 3),
+    ("tracking", "client|tracking", 3, usize::MAX),
+    ("trackinginfo", "client|trackinginfo", 2, 2),
+    ("caching", "client|caching", 3, 3),
+    ("getredir", "client|getredir", 2, 2),
+    ("help", "client|help", 2, 2),
+];
+
+fn run(request: Request<'_>, client: &Rc<Client>, host: &Host) -> Result<Reply, CommandError> {
+    let word = request.arg(0);
+    let Some((subcommand, full_name, least, most)) =
+        SUBCOMMANDS.iter().find(|(name, ..)| word.eq_ignore_ascii_case(name.as_bytes()))
+    else {
+        return Err(CommandError::UnknownSubcommand { command: "CLIENT", subcommand: shown(word) });
+    };
+    if !(least..=most).contains(&&request.len()) {
+        return Err(CommandError::Arity(full_name));
+    }
+    match *subcommand {
+        "id" => Ok(Reply::Int(client.id as i64)),
+        "info" => Ok(Reply::text(list::line(client, host))),
+        "list" => Ok(Reply::text(list::lines(&list::Wanted::parse(request)?, host))),
+        "kill" => kill::run(request, client, host),
+        "getname" if client.name.borrow().is_empty() => Ok(Reply::Nil),
+        "getname" => Ok(Reply::bulk(client.name.borrow().clone())),
+        "setname" => {
+            client.name.replace(checked_name(request.arg(1))?);
+            Ok(Reply::OK)
+        }
+        "setinfo" => set_info(request.arg(1), request.arg(2), client),
+        "reply" => set_replies(request.arg(1), client),
+        "pause" => pause(request, host),
+        "unpause" => {
+            host.unpause();
+            Ok(Reply::OK)
+        }
+        // Nobody ever waits for a key.
+        "unblock" => match args::integer(request.arg(1)) {
+            Some(_) => Ok(Reply::Int(0)),
+            None => Err(CommandError::NotAnInteger),
+        },
+        "no-evict" => {
+            client.no_evict.set(on_or_off(request.arg(1))?);
+            Ok(Reply::OK)
+        }
+        // Reads never reorder anything by client, so either answer already holds.
+        "no-touch" => on_or_off(request.arg(1)).map(|_| Reply::OK),
+        "tracking" if request.len() == 3 && !on_or_off(request.arg(1))? => Ok(Reply::OK),
+        "tracking" => Err(CommandError::NoTracking),
+        "trackinginfo" => Ok(Reply::Map(vec![
+            (Reply::bulk("flags"), Reply::Set(vec![Reply::bulk("off")])),
+            (Reply::bulk("redirect"), Reply::Int(-1)),
+            (Reply::bulk("prefixes"), Reply::Array(Vec::new())),
+        ])),
+        "caching" => Err(CommandError::Named(
+            "CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled",
+        )),
+        "getredir" => Ok(Reply::Int(-1)),
+        _ => Ok(subcommands(&SPEC)),
+    }
+}
+
+fn set_replies(word: &[u8], client: &Client) -> Result<Reply, CommandError> {
+    match &word.to_ascii_lowercase()[..] {
+        b"on" => {
+            client.replies.set(Replies::On);
+            return Ok(Reply::OK);
+        }
+        b"off" => client.replies.set(Replies::Off),
+        // Where answers are off they stay so.
+        b"skip" if client.replies.get() == Replies::Off => {}
+        b"skip" => client.replies.set(Replies::SkipNext),
+        _ => return Err(CommandError::Syntax),
+    }
+    Ok(Reply::None)
+}
+
+/// Holds back everybody's commands, or their writes, for a while.
+fn pause(request: Request<'_>, host: &Host) -> Result<Reply, CommandError> {
+    let ms = args::integer(request.arg(1))
+        .ok_or(CommandError::Named("timeout is not an integer or out of range"))?;
+    let ms = u64::try_from(ms).map_err(|_| CommandError::Named("timeout is negative"))?;
+    let paused = match request.get(2).map(<[u8]>::to_ascii_lowercase).as_deref() {
+        None | Some(b"all") => Paused::All,
+        Some(b"write") => Paused::Writes,
+        Some(_) => return Err(CommandError::Named("CLIENT PAUSE mode must be WRITE or ALL")),
+    };
+    host.pause(paused, Duration::from_millis(ms));
+    Ok(Reply::OK)
+}
+
+/// A client's name: printable and without blanks, as Redis wants it.
+pub(super) fn checked_name(name: &[u8]) -> Result<String, CommandError> {
+    check_length("client name", name)?;
+    let printable = name.iter().all(|byte| (b'!'..=b'~').contains(byte));
+    if printable { Ok(shown_whole(name)) } else { Err(CommandError::BadClientName) }
+}
+
+fn check_length(what: &'static str, given: &[u8]) -> Result<(), CommandError> {
+    if given.len() > NAME_BYTES {
+        return Err(CommandError::NameTooLong { what, bytes: given.len(), limit: NAME_BYTES });
+    }
+    Ok(())
+}
+
+fn shown_whole(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn set_info(attribute: &[u8], value: &[u8], client: &Client) -> Result<Reply, CommandError> {
+    let field = if attribute.eq_ignore_ascii_case(b"lib-name") {
+        &client.library
+    } else if attribute.eq_ignore_ascii_case(b"lib-ver") {
+        &client.library_version
+    } else {
+        return Err(CommandError::UnrecognizedOption(shown(attribute)));
+    };
+    check_length("client information", value)?;
+    if !value.iter().all(|byte| (b'!'..=b'~').contains(byte)) {
+        return Err(CommandError::BadClientInfo(shown(attribute)));
+    }
+    field.replace(shown_whole(value));
+    Ok(Reply::OK)
+}
+
+fn on_or_off(word: &[u8]) -> Result<bool, CommandError> {
+    match &word.to_ascii_lowercase()[..] {
+        b"on" => Ok(true),
+        b"off" => Ok(false),
+        _ => Err(CommandError::Syntax),
+    }
+}

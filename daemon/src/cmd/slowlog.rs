@@ -1,0 +1,112 @@
+//! `SLOWLOG GET [count] | LEN | RESET` and `LATENCY LATEST | HISTORY event | RESET [event ...] | DOCTOR | HISTOGRAM [command
+//! ...]`: what took long. SLOWLOG keeps commands that took `slow_command` or longer, the wait for rows from disk included.
+//! Redis's latency monitor is off unless asked for, and so are larder's answers: what it watches is in STATS.
+
+use std::rc::Rc;
+
+use larder_protocol::{Reply, Request};
+
+use super::client::address;
+use super::help::subcommands;
+use super::{Class, Client, Group, Host, Keys, REGISTRY, Run, Spec, args, find};
+use crate::error::{CommandError, shown};
+
+pub(super) static SLOWLOG: Spec =
+    spec("slowlog", "GET [count] | LEN | RESET", "Lists the commands that took longest of late", slowlog);
+
+pub(super) static LATENCY: Spec = spec(
+    "latency",
+    "LATEST | HISTORY event | RESET [event ...] | DOCTOR | HISTOGRAM [command ...]",
+    "Answers Redis's latency monitor, which is off: see STATS and SLOWLOG",
+    latency,
+);
+
+const fn spec(
+    name: &'static str,
+    usage: &'static str,
+    summary: &'static str,
+    run: fn(Request<'_>, &Rc<Client>, &Host) -> Result<Reply, CommandError>,
+) -> Spec {
+    Spec {
+        name,
+        usage,
+        arity: -2,
+        class: Class::Admin,
+        group: Group::Server,
+        keys: Keys::NONE,
+        summary,
+        run: Run::Local(run),
+    }
+}
+
+/// What SLOWLOG GET lists unless told otherwise.
+const LISTED: usize = 10;
+
+fn slowlog(request: Request<'_>, _: &Rc<Client>, host: &Host) -> Result<Reply, CommandError> {
+    match (&request.arg(0).to_ascii_lowercase()[..], request.len()) {
+        (b"get", 2) => Ok(list(host, LISTED)),
+        (b"get", 3) => match args::integer(request.arg(1)) {
+            Some(-1) => Ok(list(host, usize::MAX)),
+            Some(count @ 0..) => Ok(list(host, count as usize)),
+            _ => Err(CommandError::Named("count should be greater than or equal to -1")),
+        },
+        (b"len", 2) => Ok(Reply::int(host.slow_log.borrow().len())),
+        (b"reset", 2) => {
+            host.slow_log.borrow_mut().clear();
+            Ok(Reply::OK)
+        }
+        (b"help", 2) => Ok(subcommands(&SLOWLOG)),
+        (b"get", _) => Err(CommandError::Arity("slowlog|get")),
+        (b"len", _) => Err(CommandError::Arity("slowlog|len")),
+        (b"reset", _) => Err(CommandError::Arity("slowlog|reset")),
+        _ => Err(CommandError::UnknownSubcommand { command: "SLOWLOG", subcommand: shown(request.arg(0)) }),
+    }
+}
+
+fn list(host: &Host, count: usize) -> Reply {
+    let address = address(host);
+    let slow_log = host.slow_log.borrow();
+    Reply::array(slow_log.newest(count).map(|slow| {
+        Reply::Array(vec![
+            Reply::Int(slow.id as i64),
+            Reply::Int(slow.time_ms / 1_000),
+            Reply::Int(slow.us as i64),
+            Reply::array(slow.words.iter().cloned()),
+            Reply::bulk(address.clone()),
+            Reply::bulk(slow.client_name.clone()),
+        ])
+    }))
+}
+
+fn latency(request: Request<'_>, _: &Rc<Client>, host: &Host) -> Result<Reply, CommandError> {
+    match (&request.arg(0).to_ascii_lowercase()[..], request.len()) {
+        (b"latest", 2) | (b"history", 3) => Ok(Reply::Array(Vec::new())),
+        (b"reset", _) => Ok(Reply::Int(0)),
+        (b"histogram", _) => Ok(histograms(request, host)),
+        (b"doctor", 2) => Ok(Reply::text(
+            "Commits, merges and clean-ups are timed all along: STATS disk and STATS cleanup have the figures, SLOWLOG GET the slow commands.\n",
+        )),
+        (b"help", 2) => Ok(subcommands(&LATENCY)),
+        (b"latest", _) => Err(CommandError::Arity("latency|latest")),
+        (b"history", _) => Err(CommandError::Arity("latency|history")),
+        _ => Err(CommandError::UnknownSubcommand { command: "LATENCY", subcommand: shown(request.arg(0)) }),
+    }
+}
+
+/// How long commands ran, those that are named or all, in Redis's form.
+fn histograms(request: Request<'_>, host: &Host) -> Reply {
+    let named: Vec<usize> = request.tail(1).filter_map(find).map(|(index, _)| index).collect();
+    let wanted = if request.len() > 2 { named } else { (0..REGISTRY.len()).collect() };
+    let field = |name: &'static str, value| (Reply::bulk(name), value);
+    let count = |count: u64| Reply::Int(count as i64);
+    host.cache.counters(|counters| {
+        let histogram = |index: usize| {
+            let pairs = counters.latencies.runtimes(index)?.by_powers_of_two();
+            let calls = pairs.last().map_or(0, |(_, calls)| *calls);
+            let pairs = pairs.into_iter().map(|(us, calls)| (count(us), count(calls))).collect();
+            let fields = vec![field("calls", count(calls)), field("histogram_usec", Reply::Map(pairs))];
+            Some(field(REGISTRY[index].name, Reply::Map(fields)))
+        };
+        Reply::Map(wanted.into_iter().filter_map(histogram).collect())
+    })
+}

@@ -1,0 +1,222 @@
+//! Running the requests that need nothing but the cache as it is, one after the other.
+
+use std::rc::Rc;
+
+use larder_protocol::{Reply, Request, Requests, Stat, encode};
+
+use super::answers::wire_of;
+use super::{Connection, Pause};
+use crate::cache::{Stop, Taking, View};
+use crate::clients::Client;
+use crate::clock::Stopwatch;
+use crate::cmd::{self, Host, Run, Spec};
+use crate::error::CommandError;
+use crate::latency::{Answered, RunCalls};
+
+/// How many requests behind one that waits for a row are looked at for rows to load along with it.
+const LOAD_AHEAD: usize = 256;
+
+/// Requests with more words or bytes than these may take a while. They are timed one by one; all others together.
+const BIG_WORDS: usize = 64;
+const BIG_BYTES: usize = 64 << 10;
+
+impl Connection {
+    /// Runs requests from `next` on for as long as they need nothing but the cache as it is.
+    pub(super) fn run_steps(&mut self, next: &mut usize) -> Pause {
+        let Self { host, client, input, output, requests, missing, unsettled, turn, answered, .. } = self;
+        if host.cache.is_held() {
+            return Pause::Held;
+        }
+        let paused = host.paused().map(|(paused, _)| paused);
+        let key_bytes_max = host.settings().max_key_bytes;
+        // Only commands that end this run change it.
+        let unusual = client.is_unusual();
+        let output_max = output.all().output_limit(host.settings().output_limit_bytes);
+        let room = (host.cache.has_room(Taking::Entries), host.cache.has_room(Taking::Deletions));
+        let answers = output.ready();
+        let from = *next;
+        let mut tally = Tally::begin(host);
+        let pause = host.cache.run(missing, |view| {
+            while *next < requests.len() {
+                if answers.len() >= output_max {
+                    return Pause::OutputFull;
+                }
+                let request = requests.get(*next, input.bytes());
+                view.begin_command();
+                let mut called = None;
+                let done = match cmd::resolve(request, key_bytes_max) {
+                    Err(error) => Err(Stop::Error(rejected(request, error, client, view))),
+                    Ok((index, spec)) => {
+                        let admitted = if unusual { admit(request, spec, client, host) } else { None };
+                        if let Some(answer) = admitted {
+                            answer.map_err(Stop::Error)
+                        } else {
+                            if paused.is_some_and(|paused| spec.is_held_back_by(paused)) {
+                                return Pause::Held;
+                            }
+                            let Run::Step(run) = spec.run else { return Pause::Other(index, spec) };
+                            if match spec.class.taking() {
+                                Some(Taking::Entries) => !room.0,
+                                Some(Taking::Deletions) => !room.1,
+                                None => false,
+                            } {
+                                return Pause::NoRoom;
+                            }
+                            if view.turn_is_full() {
+                                return Pause::TurnFull;
+                            }
+                            let big = is_big(request).then(Stopwatch::start);
+                            let done = run(request, view);
+                            if matches!(done, Err(Stop::Missing)) {
+                                look_ahead(requests, input.bytes(), *next + 1, view);
+                                return Pause::Missing;
+                            }
+                            if let Some(watch) = big {
+                                tally.took(index, &watch, view);
+                                host.note_duration(request, watch.us(), client);
+                            } else {
+                                tally.called(index);
+                            }
+                            called = Some(index);
+                            done
+                        }
+                    }
+                };
+                let start = answers.len();
+                let wire = wire_of(request, client);
+                let wanted = !unusual || client.wants_answer();
+                match done {
+                    Ok(reply) if wanted => encode(&reply, wire, answers),
+                    Ok(_) => {}
+                    Err(Stop::Error(error)) => {
+                        let reply = failed(&error, called, host, view);
+                        if wanted {
+                            encode(&reply, wire, answers);
+                        }
+                    }
+                    Err(Stop::Missing) => unreachable!("handled above"),
+                }
+                if view.depends_on_commit() && wanted {
+                    unsettled.push((start..answers.len(), wire));
+                }
+                *next += 1;
+            }
+            Pause::Done
+        });
+        tally.end(client, answered, *next - from);
+        output.recount();
+        if !unsettled.is_empty() {
+            let now = host.cache.turn();
+            // Whoever lets a turn pass settles first, so that all that is unsettled waits for one commit.
+            debug_assert!(
+                turn.is_none() || turn.as_ref().zip(now.as_ref()).is_some_and(|(a, b)| Rc::ptr_eq(a, b))
+            );
+            *turn = now;
+        }
+        pause
+    }
+}
+
+/// The calls of one run, and the time they share.
+struct Tally<'a> {
+    host: &'a Host,
+    calls: RunCalls,
+    watch: Stopwatch,
+    /// What of the time has been accounted for.
+    counted_ns: u64,
+    /// The commands that have been accounted for.
+    big: Answered,
+    last: Option<usize>,
+}
+
+impl<'a> Tally<'a> {
+    fn begin(host: &'a Host) -> Self {
+        Self {
+            host,
+            calls: host.calls.take(),
+            watch: Stopwatch::start(),
+            counted_ns: 0,
+            big: Answered::default(),
+            last: None,
+        }
+    }
+
+    fn called(&mut self, index: usize) {
+        self.last = Some(index);
+        self.calls.add(index);
+    }
+
+    /// A command that was timed by itself.
+    fn took(&mut self, index: usize, watch: &Stopwatch, view: &mut View<'_>) {
+        let ns = watch.ns();
+        self.last = Some(index);
+        self.counted_ns += ns;
+        self.big.add(cmd::REGISTRY[index].class.op(), 1);
+        view.counters().called(index, 1, ns);
+    }
+
+    /// Divides the time among the calls.
+    fn end(mut self, client: &Client, answered: &mut Answered, requests: usize) {
+        client.commands.set(client.commands.get() + requests as u64);
+        if let Some(index) = self.last {
+            client.last_command.set(Some(index));
+        }
+        answered.add_all(self.big);
+        if !self.calls.is_empty() {
+            let ns = self.watch.ns().saturating_sub(self.counted_ns);
+            self.host.cache.counters_mut(|counters| {
+                self.calls.share_out(ns, |index, calls, ns| {
+                    counters.called(index, calls, ns);
+                    answered.add(cmd::REGISTRY[index].class.op(), calls);
+                });
+            });
+        }
+        self.host.calls.set(self.calls);
+    }
+}
+
+/// A request that names no command, or not as it should be. Kept apart, as [`failed`] is, from what runs all the time.
+#[cold]
+fn rejected(request: Request<'_>, error: CommandError, client: &Client, view: &mut View<'_>) -> CommandError {
+    if let Some((index, _)) = cmd::find(request.name()) {
+        view.counters().latencies.rejected(index);
+    }
+    cmd::refuse(request, client, error)
+}
+
+/// The answer to a request that ended with an error, `called` being its command if that has run.
+#[cold]
+fn failed(error: &CommandError, called: Option<usize>, host: &Host, view: &mut View<'_>) -> Reply {
+    view.counters().bump(Stat::CommandErrors);
+    if let Some(index) = called {
+        view.counters().latencies.failed(index);
+    }
+    Reply::error(host.error_text(error))
+}
+
+fn is_big(request: Request<'_>) -> bool {
+    request.len() > BIG_WORDS || request.wire_bytes() > BIG_BYTES
+}
+
+/// See [`cmd::admit`].
+fn admit(
+    request: Request<'_>,
+    spec: &Spec,
+    client: &Client,
+    host: &Host,
+) -> Option<Result<Reply, CommandError>> {
+    cmd::admit(request, spec, client, host.settings().frame_limits().request_bytes)
+}
+
+/// Notes the rows that requests behind a waiting one need, so that one trip to the disk serves them all.
+fn look_ahead(requests: &Requests, input: &[u8], from: usize, view: &mut View<'_>) {
+    for i in from..requests.len().min(from + LOAD_AHEAD) {
+        let request = requests.get(i, input);
+        if let Some((_, spec)) = cmd::find(request.name())
+            && !spec.keys.overwritten
+        {
+            // Whether they are missing is noted; nothing else is done with the answer.
+            let _ = view.need(spec.keys.of(request));
+        }
+    }
+}
