@@ -365,6 +365,8 @@ pub fn shown(bytes: &[u8]) -> String {
 }
 
 fn lossy(bytes: &[u8], max: usize) -> String {
+    // As in Redis, whose texts end at the first zero byte of what they quote.
+    let bytes = bytes.split(|&byte| byte == 0).next().unwrap_or_default();
     String::from_utf8_lossy(&bytes[..bytes.len().min(max)]).into_owned()
 }
 
@@ -378,6 +380,11 @@ mod tests {
         assert_eq!(
             CommandError::unknown_command(b"NOPE", args.into_iter()).to_string(),
             "ERR unknown command 'NOPE', with args beginning with: 'a' 'b c' "
+        );
+        let args: [&[u8]; 2] = [b"a\0b", b"\0"];
+        assert_eq!(
+            CommandError::unknown_command(b"NO\0PE", args.into_iter()).to_string(),
+            "ERR unknown command 'NO', with args beginning with: 'a' '' "
         );
         let long = vec![b'x'; 1_000];
         let error = CommandError::unknown_command(&long, [&long[..]; 50].into_iter()).to_string();
