@@ -349,9 +349,9 @@ impl CommandError {
                 break;
             }
             let rest = SHOWN_BYTES - shown.len();
-            let _ = write!(shown, "'{}' ", lossy(arg, rest));
+            let _ = write!(shown, "'{}' ", lossy(up_to_zero(arg), rest));
         }
-        Self::UnknownCommand { name: lossy(name, SHOWN_BYTES), args: shown }
+        Self::UnknownCommand { name: lossy(up_to_zero(name), SHOWN_BYTES), args: shown }
     }
 }
 
@@ -364,9 +364,17 @@ pub fn shown(bytes: &[u8]) -> String {
     lossy(bytes, SHOWN_BYTES)
 }
 
+/// The same for the errors that Redis has too, whose texts end at the first zero byte of what they quote.
+#[must_use]
+pub fn shown_as_redis(bytes: &[u8]) -> String {
+    shown(up_to_zero(bytes))
+}
+
+fn up_to_zero(bytes: &[u8]) -> &[u8] {
+    bytes.split(|&byte| byte == 0).next().unwrap_or_default()
+}
+
 fn lossy(bytes: &[u8], max: usize) -> String {
-    // As in Redis, whose texts end at the first zero byte of what they quote.
-    let bytes = bytes.split(|&byte| byte == 0).next().unwrap_or_default();
     String::from_utf8_lossy(&bytes[..bytes.len().min(max)]).into_owned()
 }
 
