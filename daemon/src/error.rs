@@ -349,9 +349,9 @@ impl CommandError {
                 break;
             }
             let rest = SHOWN_BYTES - shown.len();
-            let _ = write!(shown, "'{}' ", lossy(arg, rest));
+            let _ = write!(shown, "'{}' ", lossy(up_to_zero(arg), rest));
         }
-        Self::UnknownCommand { name: lossy(name, SHOWN_BYTES), args: shown }
+        Self::UnknownCommand { name: lossy(up_to_zero(name), SHOWN_BYTES), args: shown }
     }
 }
 
@@ -362,6 +362,16 @@ const SHOWN_BYTES: usize = 128;
 #[must_use]
 pub fn shown(bytes: &[u8]) -> String {
     lossy(bytes, SHOWN_BYTES)
+}
+
+/// The same for the errors that Redis has too, whose texts end at the first zero byte of what they quote.
+#[must_use]
+pub fn shown_as_redis(bytes: &[u8]) -> String {
+    shown(up_to_zero(bytes))
+}
+
+fn up_to_zero(bytes: &[u8]) -> &[u8] {
+    bytes.split(|&byte| byte == 0).next().unwrap_or_default()
 }
 
 fn lossy(bytes: &[u8], max: usize) -> String {
@@ -378,6 +388,11 @@ mod tests {
         assert_eq!(
             CommandError::unknown_command(b"NOPE", args.into_iter()).to_string(),
             "ERR unknown command 'NOPE', with args beginning with: 'a' 'b c' "
+        );
+        let args: [&[u8]; 2] = [b"a\0b", b"\0"];
+        assert_eq!(
+            CommandError::unknown_command(b"NO\0PE", args.into_iter()).to_string(),
+            "ERR unknown command 'NO', with args beginning with: 'a' '' "
         );
         let long = vec![b'x'; 1_000];
         let error = CommandError::unknown_command(&long, [&long[..]; 50].into_iter()).to_string();

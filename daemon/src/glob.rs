@@ -57,6 +57,19 @@ impl Class {
     }
 }
 
+/// The least bytes that are greater than all that begin with `prefix`; `None` where there are none such.
+#[must_use]
+pub fn successor(mut prefix: Vec<u8>) -> Option<Vec<u8>> {
+    // What begins with the prefix ends where the last byte that can grow has grown.
+    while let Some(last) = prefix.pop() {
+        if last < u8::MAX {
+            prefix.push(last + 1);
+            return Some(prefix);
+        }
+    }
+    None
+}
+
 impl Pattern {
     /// Compiles a glob as Redis reads it (`stringmatchlen` in its `util.c`, version 7). No text is wrong:
     ///
@@ -156,14 +169,7 @@ impl Pattern {
             bound.push(0);
             return Some(bound);
         }
-        // What begins with the prefix ends where the last byte that can grow has grown.
-        while let Some(last) = bound.pop() {
-            if last < u8::MAX {
-                bound.push(last + 1);
-                return Some(bound);
-            }
-        }
-        None
+        successor(bound)
     }
 
     /// Whether only one key can match: [`Pattern::literal_prefix`].

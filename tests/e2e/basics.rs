@@ -49,7 +49,9 @@ fn every_promised_command_has_a_transcript() {
     let there: BTreeSet<_> = Transcript::all().iter().map(Transcript::command).collect();
     // HELP, QUIT and STATS have tests of their own below: a transcript cannot say what they answer.
     let promised = "GET SET DEL DELPAT INCR DECR INCRBY DECRBY TTL PTTL EXPIRE PERSIST EXISTS MGET MSET DBSIZE \
-                    FLUSHALL FLUSHDB CLEANUP PING ECHO SELECT KEYS SCAN";
+                    FLUSHALL FLUSHDB CLEANUP PING ECHO SELECT KEYS SCAN GETSET GETDEL GETEX SETNX SETEX PSETEX MSETNX \
+                    APPEND STRLEN GETRANGE SUBSTR SETRANGE INCRBYFLOAT TOUCH TYPE EXPIRETIME PEXPIRETIME RANDOMKEY \
+                    RENAME RENAMENX COPY OBJECT MEMORY TIME DEBUG DELEX DIGEST MSETEX";
     for command in promised.split_whitespace() {
         assert!(there.contains(command), "transcripts/{}.txt is missing", command.to_lowercase());
     }
@@ -165,6 +167,41 @@ fn what_clients_ask_when_they_connect_is_answered() {
         assert!(matches!(reply, Reply::Array(_) | Reply::Integer(_)), "{request}: {reply}");
     }
     client.check("PING", "+PONG");
+}
+
+#[test]
+fn the_keys_of_a_request_are_told() {
+    let daemon = Daemon::start(&[]);
+    let mut client = daemon.client();
+    for (request, answer) in [
+        ("MSETEX 2 a 1 b 2 EX 5", "[=a =b]"),
+        ("MSETNX a 1 b 2", "[=a =b]"),
+        ("RENAME a b", "[=a =b]"),
+        ("COPY a b DB 0", "[=a =b]"),
+        ("TOUCH a b", "[=a =b]"),
+        ("DELEX a IFEQ b", "[=a]"),
+        ("OBJECT ENCODING a", "[=a]"),
+        ("MEMORY USAGE a SAMPLES 5", "[=a]"),
+        ("OBJECT HELP", "-ERR The command has no key arguments"),
+        ("ECHO a", "-ERR The command has no key arguments"),
+        ("MSETEX 0 a 1", "-ERR Invalid arguments specified for command"),
+    ] {
+        client.check(&format!("COMMAND GETKEYS {request}"), answer);
+    }
+}
+
+#[test]
+fn only_who_asked_debug_to_sleep_waits() {
+    let daemon = Daemon::start(&[]);
+    let mut sleeper = daemon.client();
+    // For longer than the test waits for anything.
+    sleeper.send(b"DEBUG SLEEP 3600\nINCR woken\n").unwrap();
+    let mut client = daemon.client();
+    client.check("SET k v", "+OK");
+    client.check("EXISTS k woken", ":1");
+    client.check("MULTI", "+OK");
+    client.check("DEBUG SLEEP 0", "-ERR Command not allowed inside a transaction");
+    client.check("DISCARD", "+OK");
 }
 
 #[test]

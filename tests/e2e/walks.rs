@@ -1,4 +1,4 @@
-//! KEYS, SCAN and DELPAT: all that is there, wherever it is and whatever goes on meanwhile.
+//! KEYS, SCAN, DELPAT and RANDOMKEY: all that is there, wherever it is and whatever goes on meanwhile.
 
 use std::collections::HashSet;
 use std::process::{Command, Stdio};
@@ -94,6 +94,47 @@ fn every_key_is_listed_once_in_whichever_tier_it_is() {
     same(texts(&client.cmd("KEYS *")), []);
     client.check("SET after v", "+OK");
     same(scan(&mut client, ""), ["after".to_owned()]);
+}
+
+#[test]
+fn random_keys_are_live_ones_from_every_tier() {
+    // Merges only where the test asks for one.
+    let daemon = Daemon::start(&["--merge-interval", "1h"]);
+    let mut client = daemon.client();
+    client.check("RANDOMKEY", "nil");
+    set_all(&mut client, (0..40).map(|number| format!("k:{number}")));
+    client.check("SET k:soon v PX 600", "+OK");
+    let expired = Instant::now() + Duration::from_millis(620);
+    client.check("CLEANUP", ":0");
+    // Now in the main file. In the buffer: replaced ones, deleted ones, new ones.
+    set_all(&mut client, (0..10).map(|number| format!("k:{number}")));
+    for number in 10..20 {
+        client.check(&format!("DEL k:{number}"), ":1");
+    }
+    set_all(&mut client, (0..10).map(|number| format!("new:{number}")));
+    wait_for_clock(expired);
+    let there: HashSet<String> = (0..10)
+        .chain(20..40)
+        .map(|number| format!("k:{number}"))
+        .chain((0..10).map(|number| format!("new:{number}")))
+        .collect();
+    let request = vec!["RANDOMKEY".to_owned()];
+    let drawn: HashSet<String> = client
+        .pipeline(&vec![request; 2_000])
+        .unwrap()
+        .iter()
+        .map(|key| String::from_utf8(key.bytes().to_vec()).unwrap())
+        .collect();
+    assert_eq!(drawn, there);
+
+    // One that is left among many that are gone.
+    client.check("DELPAT k:*", ":30");
+    client.check("DELPAT new:*", ":10");
+    client.check("RANDOMKEY", "nil");
+    client.check("SET left v", "+OK");
+    client.check("RANDOMKEY", "=left");
+    client.check("FLUSHALL", "+OK");
+    client.check("RANDOMKEY", "nil");
 }
 
 #[test]

@@ -25,6 +25,7 @@ mod loads;
 mod memory;
 mod order;
 mod preload;
+mod random_key;
 mod room;
 #[cfg(test)]
 mod schedules;

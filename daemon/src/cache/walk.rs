@@ -9,7 +9,6 @@
 //! It goes from the greatest key down because keys that carry a time or a sequence number are written upwards: a walk
 //! that goes up could run after them for ever.
 
-use std::hash::{BuildHasher as _, Hasher, RandomState};
 use std::rc::Rc;
 
 use larder_protocol::Stat;
@@ -71,19 +70,20 @@ pub struct Page {
 
 /// A walk, from one step to the next.
 #[derive(Debug)]
-struct Walk<'a> {
+pub(super) struct Walk<'a> {
     pattern: &'a Pattern,
     /// Keys below this one are still to come; `None` before any bound.
     below: Option<Key>,
-    ended: bool,
+    /// Whether nothing is to come any more.
+    pub(super) ended: bool,
     rows_max: usize,
 }
 
 /// What one step has found.
 #[derive(Debug)]
-struct Step {
+pub(super) struct Step {
     /// Keys that match and are there, each once.
-    keys: Vec<Key>,
+    pub(super) keys: Vec<Key>,
     looked_at: usize,
     /// Where to go on: below this key. `None` at the end.
     next: Option<Key>,
@@ -93,7 +93,7 @@ struct Step {
 
 impl<'a> Walk<'a> {
     /// A walk over the keys that match, or what of them is below `below`.
-    fn new(pattern: &'a Pattern, below: Option<Key>) -> Self {
+    pub(super) fn new(pattern: &'a Pattern, below: Option<Key>) -> Self {
         let bound = pattern.upper_bound().map(Key::from);
         let below = match (below, bound) {
             (Some(below), Some(bound)) => Some(below.min(bound)),
@@ -172,36 +172,11 @@ impl Cache {
         }
     }
 
-    /// One of the keys: any of up to [`KEYS_A_STEP`], of more one of those below a place drawn at random.
+    /// Lists the next keys of a walk, about `keys_max` of them. What it returns is so at the moment it returns.
     ///
     /// # Errors
     /// Where the main file cannot be read.
-    pub async fn random_key(&self) -> Result<Option<Key>, CommandError> {
-        let all = Pattern::glob(b"*");
-        let mut dice = RandomState::new().build_hasher();
-        let mut walk = Walk::new(&all, None);
-        let mut keys = Vec::new();
-        // A step may find nothing where it has looked at much that is expired.
-        while keys.is_empty() && !walk.ended {
-            keys = self.step(&mut walk, KEYS_A_STEP).await?.keys;
-        }
-        if !walk.ended
-            && let Some(key) = keys.get(draw(&mut dice, keys.len()))
-        {
-            let mut place = key.to_vec();
-            place.truncate(draw(&mut dice, place.len() + 1));
-            place.push(draw(&mut dice, 256) as u8);
-            let below = self.step(&mut Walk::new(&all, Some(place.into())), KEYS_A_STEP).await?.keys;
-            if !below.is_empty() {
-                keys = below;
-            }
-        }
-        let drawn = draw(&mut dice, keys.len().max(1));
-        Ok(keys.into_iter().nth(drawn))
-    }
-
-    /// Lists the next keys of a walk, about `keys_max` of them. What it returns is so at the moment it returns.
-    async fn step(&self, walk: &mut Walk<'_>, keys_max: usize) -> Result<Step, CommandError> {
+    pub(super) async fn step(&self, walk: &mut Walk<'_>, keys_max: usize) -> Result<Step, CommandError> {
         loop {
             // Where there are no rows to wait for, nothing else would let the others run.
             tokio::task::yield_now().await;
@@ -326,13 +301,6 @@ impl Order {
         step.looked_at += slots;
         step
     }
-}
-
-/// A number below `below`, which is not 0.
-fn draw(dice: &mut impl Hasher, below: usize) -> usize {
-    // Each write changes what the hasher, keyed by the system's random source, gives next.
-    dice.write_u8(0);
-    dice.finish() as usize % below
 }
 
 fn bytes_of(keys: &[Key]) -> usize {

@@ -9,7 +9,7 @@ use super::args::{Base, Expiry, Unit, required_integer};
 use super::{Class, Group, Keys, Run, Spec};
 use crate::cache::{Stop, View};
 use crate::entry::Deadline;
-use crate::error::{CommandError, shown};
+use crate::error::{CommandError, shown_as_redis};
 
 macro_rules! expire {
     ($spec:ident, $name:literal, $argument:literal, $summary:literal, $unit:ident, $base:ident) => {
@@ -56,7 +56,7 @@ impl Conditions {
                 _ if word.eq_ignore_ascii_case(b"xx") => &mut conditions.with_ttl,
                 _ if word.eq_ignore_ascii_case(b"gt") => &mut conditions.later,
                 _ if word.eq_ignore_ascii_case(b"lt") => &mut conditions.earlier,
-                _ => return Err(CommandError::UnsupportedOption(shown(word))),
+                _ => return Err(CommandError::UnsupportedOption(shown_as_redis(word))),
             };
             *flag = true;
         }

@@ -10,7 +10,7 @@ use super::help::subcommands;
 use super::{Class, Group, Host, Job, Keys, Run, Spec};
 use crate::cache::{Stop, View};
 use crate::entry::Entry;
-use crate::error::{CommandError, shown};
+use crate::error::{CommandError, shown_as_redis};
 
 pub(super) static TYPE: Spec = Spec {
     name: "type",
@@ -149,12 +149,12 @@ fn debug<'a>(request: Request<'_>, host: &'a Host) -> Result<Job<'a>, CommandErr
             }))
         }
         (b"help", 2) => Ok(Box::pin(async { Ok(subcommands(&DEBUG)) })),
-        _ => Err(CommandError::UnknownDebug(shown(request.arg(0)))),
+        _ => Err(CommandError::UnknownDebug(shown_as_redis(request.arg(0)))),
     }
 }
 
 fn unknown(command: &'static str, request: Request<'_>) -> CommandError {
-    CommandError::UnknownSubcommand { command, subcommand: shown(request.arg(0)) }
+    CommandError::UnknownSubcommand { command, subcommand: shown_as_redis(request.arg(0)) }
 }
 
 #[cfg(test)]

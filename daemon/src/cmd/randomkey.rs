@@ -1,7 +1,7 @@
 //! `RANDOMKEY`: one of the keys, nil where there is none.
 //!
-//! Each of up to a thousand keys is as likely as the others. Of more, the choice is among a thousand that follow a place
-//! drawn at random between keys, so those after a large gap are more likely, as they are in Redis after a long chain.
+//! Each is about as likely as the others. Expired ones never come. The database is not gone through, and larder keeps
+//! nothing for this: see `cache/random_key.rs` for how even the chances are.
 
 use larder_protocol::{Reply, Request};
 

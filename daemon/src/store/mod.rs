@@ -32,6 +32,7 @@ mod recover;
 mod repair;
 mod reserve;
 mod row;
+mod sample;
 mod sql;
 mod syncer;
 
@@ -54,6 +55,7 @@ pub use keeper::{BackedUp, Copies, Event, Evicted, Merged, Swept};
 pub use look::refuse_unsound;
 pub use readers::{Census, Fetched, Readers, ScanLimits, ScanStep};
 pub use row::Compression;
+pub use sample::Sample;
 pub use syncer::Synced;
 
 use crate::buffer::Generation;

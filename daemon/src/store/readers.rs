@@ -193,7 +193,8 @@ impl Readers {
         })
     }
 
-    fn with<T>(
+    /// Runs `read` on one of the connections.
+    pub(super) fn with<T>(
         &self,
         read: impl FnOnce(&PooledConnection<SqliteConnectionManager>) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {

@@ -45,6 +45,13 @@ pub(super) const SCAN_BELOW: &str =
     "SELECT key, deadline FROM entries WHERE key >= ?1 AND key < ?2 ORDER BY key DESC";
 /// Keys from ?1 on, from the greatest down.
 pub(super) const SCAN: &str = "SELECT key, deadline FROM entries WHERE key >= ?1 ORDER BY key DESC";
+/// The first key from ?1 on.
+pub(super) const KEY_FROM: &str = "SELECT key, deadline FROM entries WHERE key >= ?1 ORDER BY key LIMIT 1";
+/// The last key below ?1.
+pub(super) const KEY_BELOW: &str =
+    "SELECT key, deadline FROM entries WHERE key < ?1 ORDER BY key DESC LIMIT 1";
+/// The last key.
+pub(super) const KEY_LAST: &str = "SELECT key, deadline FROM entries ORDER BY key DESC LIMIT 1";
 /// What eviction looks at, from ?1 on.
 pub(super) const SCAN_AGES: &str = "SELECT key, length(value), raw_bytes, deadline, written FROM entries
      WHERE key >= ?1 ORDER BY key LIMIT ?2";
