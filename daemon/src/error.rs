@@ -24,6 +24,9 @@ pub enum CommandError {
         /// As the client wrote it, shortened.
         subcommand: String,
     },
+    /// No such subcommand of DEBUG, or not with so many arguments.
+    #[error("ERR unknown subcommand or wrong number of arguments for '{0}'. Try DEBUG HELP.")]
+    UnknownDebug(String),
     /// Too few or too many arguments.
     #[error("ERR wrong number of arguments for '{0}' command")]
     Arity(&'static str),
@@ -33,6 +36,9 @@ pub enum CommandError {
     /// Not an integer, or one that does not fit 64 bits.
     #[error("ERR value is not an integer or out of range")]
     NotAnInteger,
+    /// An integer that does not fit 32 bits where it has to.
+    #[error("ERR value is out of range, value must between -2147483648 and 2147483647")]
+    NotWithin32Bits,
     /// The result of an increment does not fit 64 bits.
     #[error("ERR increment or decrement would overflow")]
     Overflow,
@@ -66,11 +72,17 @@ pub enum CommandError {
     #[error("ERR source and destination objects are the same")]
     SameObject,
     /// A digest to compare with that cannot be one.
-    #[error("ERR the digest must be exactly 16 hexadecimal characters")]
+    #[error("ERR must be exactly 16 hexadecimal characters")]
     BadDigest,
+    /// DELEX with a condition that does not exist.
+    #[error("ERR Invalid condition. Use IFEQ, IFNE, IFDEQ, or IFDNE")]
+    NoSuchCondition,
     /// MSETEX with a number of keys that is none.
     #[error("ERR invalid numkeys value")]
     InvalidNumkeys,
+    /// MSETEX with fewer keys and values than it says.
+    #[error("ERR wrong number of key-value pairs")]
+    NotInPairs,
     /// OBJECT FREQ.
     #[error(
         "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust."
@@ -122,6 +134,20 @@ pub enum CommandError {
     /// CONFIG REWRITE: the settings file belongs to whoever administers it.
     #[error("ERR larder does not write its settings file; put the setting there and send SIGHUP")]
     NoRewrite,
+    /// EVALSHA of a script that larder does not know, or not any more.
+    #[error("NOSCRIPT No matching script. Please use EVAL.")]
+    NoScript,
+    /// EVAL or SCRIPT LOAD of a script that larder does not know.
+    #[error(
+        "ERR larder has no Lua: it knows the scripts of common lock and rate-limit helpers, and this is none of them; SET with NX or IFEQ, DELEX, INCR with EX and MULTI do without a script"
+    )]
+    UnknownScript,
+    /// A script that larder knows, without the keys or arguments that it needs.
+    #[error("ERR the script needs more keys or arguments than it was given")]
+    ScriptArguments,
+    /// SCRIPT KILL: scripts take no time.
+    #[error("NOTBUSY No scripts in execution right now.")]
+    NothingToKill,
     /// CLIENT LIST or KILL by a type that does not exist.
     #[error("ERR Unknown client type '{0}'")]
     UnknownClientType(String),

@@ -23,6 +23,7 @@
 //! | `codec` | client | the last two for tokio-util (feature `codec`) |
 //! | [`limits`] | both | every limit of the wire |
 //! | [`stats`] | both | every statistic, and the snapshot of all |
+//! | [`stream`] | both | the messages of `larder:stats` and `larder:events` |
 //!
 //! # Example
 //! ```
@@ -56,6 +57,7 @@ pub mod reply;
 pub mod request;
 mod scan;
 pub mod stats;
+pub mod stream;
 
 #[cfg(feature = "codec")]
 pub use codec::{ClientCodec, CodecError};

@@ -136,5 +136,10 @@ fn get_keys(request: Request<'_>) -> Result<Reply, CommandError> {
     if !spec.takes(asked.len()) {
         return Err(CommandError::GetKeys("Invalid number of arguments specified for command"));
     }
-    Ok(Reply::array(spec.keys.of(asked).map(|key| Reply::bulk(key.to_vec()))))
+    let keys: Vec<_> = spec.keys.of(asked).map(|key| Reply::bulk(key.to_vec())).collect();
+    match keys.is_empty() {
+        false => Ok(Reply::Array(keys)),
+        true if spec.keys.counted => Err(CommandError::GetKeys("Invalid arguments specified for command")),
+        true => Err(CommandError::GetKeys("The command has no key arguments")),
+    }
 }

@@ -30,7 +30,7 @@ impl<'a> Condition<'a> {
     /// The condition that `word` begins, if it is one; its operand is the next of `words`.
     ///
     /// # Errors
-    /// Where the operand is missing, or is no digest where it has to be one.
+    /// Where the operand is missing.
     pub(super) fn option(
         word: &'a [u8],
         words: &mut impl Iterator<Item = &'a [u8]>,
@@ -40,22 +40,19 @@ impl<'a> Condition<'a> {
             _ if word.eq_ignore_ascii_case(b"xx") => return Ok(Some(Self::Present)),
             _ => {}
         }
-        let with_operand: fn(&'a [u8]) -> Self = match word {
+        let Some(comparison) = Self::comparison(word) else { return Ok(None) };
+        Ok(Some(comparison(words.next().ok_or(CommandError::Syntax)?)))
+    }
+
+    /// The comparison of that name, which is a condition once it has its operand.
+    pub(super) fn comparison(word: &[u8]) -> Option<fn(&'a [u8]) -> Self> {
+        Some(match word {
             _ if word.eq_ignore_ascii_case(b"ifeq") => Self::Equal,
             _ if word.eq_ignore_ascii_case(b"ifne") => Self::NotEqual,
             _ if word.eq_ignore_ascii_case(b"ifdeq") => Self::DigestEqual,
             _ if word.eq_ignore_ascii_case(b"ifdne") => Self::DigestNotEqual,
-            _ => return Ok(None),
-        };
-        let condition = with_operand(words.next().ok_or(CommandError::Syntax)?);
-        match condition {
-            Self::DigestEqual(digest) | Self::DigestNotEqual(digest)
-                if digest.len() != DIGEST_DIGITS || !digest.iter().all(u8::is_ascii_hexdigit) =>
-            {
-                Err(CommandError::BadDigest)
-            }
-            _ => Ok(Some(condition)),
-        }
+            _ => return None,
+        })
     }
 
     /// Sets `slot` to this condition. One of the same kind may be given again, and the last counts.
@@ -72,19 +69,25 @@ impl<'a> Condition<'a> {
     }
 
     /// Whether it holds of what there is.
-    pub(super) fn holds(self, entry: Option<&Entry>) -> bool {
+    ///
+    /// # Errors
+    /// Where a digest has another length than digests have. As in Redis that is found out only where there is an entry,
+    /// and what has the right length without being hexadecimal is like no digest.
+    pub(super) fn holds(self, entry: Option<&Entry>) -> Result<bool, CommandError> {
         let is = |value: &[u8]| entry.is_some_and(|entry| entry.value == *value);
-        let has = |given: &[u8]| {
-            entry.is_some_and(|entry| digest(&entry.value).as_bytes().eq_ignore_ascii_case(given))
+        let has = |given: &[u8]| match entry {
+            None => Ok(false),
+            Some(_) if given.len() != DIGEST_DIGITS => Err(CommandError::BadDigest),
+            Some(entry) => Ok(digest(&entry.value).as_bytes().eq_ignore_ascii_case(given)),
         };
-        match self {
+        Ok(match self {
             Self::Absent => entry.is_none(),
             Self::Present => entry.is_some(),
             Self::Equal(value) => is(value),
             Self::NotEqual(value) => !is(value),
-            Self::DigestEqual(digest) => has(digest),
-            Self::DigestNotEqual(digest) => !has(digest),
-        }
+            Self::DigestEqual(digest) => has(digest)?,
+            Self::DigestNotEqual(digest) => !has(digest)?,
+        })
     }
 }
 
@@ -112,13 +115,32 @@ mod tests {
             (Condition::DigestNotEqual(digest), [true, false, true]),
         ] {
             let found = [None, Some(&same), Some(&other)].map(|entry| condition.holds(entry));
-            assert_eq!(found, holds, "{condition:?}");
+            assert_eq!(found, holds.map(Ok), "{condition:?}");
+        }
+    }
+
+    #[test]
+    fn only_the_length_of_a_digest_is_checked_and_only_where_it_is_needed() {
+        let entry = Entry::forever("v");
+        for (digest, refused) in
+            [(&b"12"[..], true), (b"00000000000000000", true), (b"zzzzzzzzzzzzzzzz", false)]
+        {
+            for (condition, holds) in
+                [(Condition::DigestEqual(digest), false), (Condition::DigestNotEqual(digest), true)]
+            {
+                let found = if refused { Err(CommandError::BadDigest) } else { Ok(holds) };
+                assert_eq!(condition.holds(Some(&entry)), found, "{condition:?}");
+                assert_eq!(condition.holds(None), Ok(holds), "{condition:?}");
+            }
         }
     }
 
     #[test]
     fn a_digest_is_that_of_the_reference_implementation() {
-        // From the test vectors of XXH3: the empty input.
-        assert_eq!(digest(b""), "2d06800538d394c2");
+        for (value, expected) in
+            [("", "2d06800538d394c2"), ("hello", "9555e8555c62dcfd"), ("v8", "0cc76dbb41381419")]
+        {
+            assert_eq!(digest(value.as_bytes()), expected, "{value}");
+        }
     }
 }

@@ -32,26 +32,22 @@ pub(super) static DIGEST: Spec = Spec {
     }),
 };
 
-fn parse(request: Request<'_>) -> Result<Option<Condition<'_>>, CommandError> {
-    let mut words = request.tail(1);
-    let Some(word) = words.next() else { return Ok(None) };
-    let condition = Condition::option(word, &mut words)?;
-    match condition {
-        None | Some(Condition::Absent | Condition::Present) => Err(CommandError::Syntax),
-        Some(_) if words.next().is_some() => Err(CommandError::Arity(DELEX.name)),
-        condition => Ok(condition),
-    }
-}
-
+/// As Redis 8.4 does it: what the condition is, and whether it is one, matters only where there is a key.
 fn delex(request: Request<'_>, view: &mut View<'_>) -> Result<Reply, Stop> {
-    let condition = parse(request)?;
-    let entry = view.find(request.arg(0))?;
-    let delete = entry.is_some() && condition.is_none_or(|condition| condition.holds(entry.as_ref()));
-    if delete {
-        view.delete(request.arg(0));
-        view.count(Stat::Deletes, 1);
+    if !matches!(request.len(), 2 | 4) {
+        return Err(CommandError::Arity(DELEX.name).into());
     }
-    Ok(Reply::Int(i64::from(delete)))
+    let key = request.arg(0);
+    let Some(entry) = view.find(key)? else { return Ok(Reply::Int(0)) };
+    if let (Some(word), Some(operand)) = (request.get(1), request.get(2)) {
+        let comparison = Condition::comparison(word).ok_or(CommandError::NoSuchCondition)?;
+        if !comparison(operand).holds(Some(&entry))? {
+            return Ok(Reply::Int(0));
+        }
+    }
+    view.delete(key);
+    view.count(Stat::Deletes, 1);
+    Ok(Reply::Int(1))
 }
 
 #[cfg(test)]
@@ -70,16 +66,20 @@ mod tests {
             ("IFNE w".into(), ":1"),
             (format!("IFDEQ {digest}"), ":1"),
             (format!("IFDNE {digest}"), ":0"),
-            ("IFEQ".into(), "-ERR syntax error"),
-            ("NX".into(), "-ERR syntax error"),
+            ("IFDNE zzzzzzzzzzzzzzzz".into(), ":1"),
+            ("IFEQ".into(), "-ERR wrong number of arguments for 'delex' command"),
             ("IFEQ v x".into(), "-ERR wrong number of arguments for 'delex' command"),
-            ("IFDEQ 12".into(), "-ERR the digest must be exactly 16 hexadecimal characters"),
+            ("NX v".into(), "-ERR Invalid condition. Use IFEQ, IFNE, IFDEQ, or IFDNE"),
+            ("IFDEQ 12".into(), "-ERR must be exactly 16 hexadecimal characters"),
         ] {
             bench.check("SET k v", "+OK");
             bench.check(&format!("DELEX k {condition}"), answer);
             bench.check("EXISTS k", if answer == ":1" { ":0" } else { ":1" });
         }
-        bench.check("DELEX absent IFNE v", ":0");
+        for condition in ["", "IFNE v", "IFDEQ 12", "NX v"] {
+            bench.check(&format!("DELEX absent {condition}"), ":0");
+        }
+        bench.check("DELEX absent IFNE", "-ERR wrong number of arguments for 'delex' command");
         bench.check("SET k v", "+OK");
         bench.check("DIGEST k", &format!("+{digest}"));
         bench.check("DIGEST absent", "$-1");

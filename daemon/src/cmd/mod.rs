@@ -31,8 +31,10 @@ mod incr;
 mod incrbyfloat;
 mod info;
 mod keys;
+mod long_double;
 mod mget;
 mod mset;
+mod natural;
 mod object;
 mod persist;
 mod ping;
@@ -41,6 +43,7 @@ mod quit;
 mod randomkey;
 mod rename;
 mod scan;
+mod script;
 mod select;
 mod set;
 mod set_forms;
@@ -92,6 +95,10 @@ pub static REGISTRY: &[&Spec] = &[
     &delex::DIGEST,
     &transaction::DISCARD,
     &echo::SPEC,
+    &script::EVAL,
+    &script::EVAL_RO,
+    &script::EVALSHA,
+    &script::EVALSHA_RO,
     &transaction::EXEC,
     &exists::EXISTS,
     &expire::EXPIRE,
@@ -139,6 +146,7 @@ pub static REGISTRY: &[&Spec] = &[
     &durability::ROLE,
     &durability::SAVE,
     &scan::SPEC,
+    &script::SCRIPT,
     &select::SELECT,
     &set::SPEC,
     &set_forms::SETEX,
@@ -235,6 +243,8 @@ pub enum Group {
     Transactions,
     /// Messages.
     PubSub,
+    /// Scripts.
+    Scripting,
 }
 
 impl Group {
@@ -248,6 +258,7 @@ impl Group {
             Self::Connection => "connection",
             Self::Transactions => "transactions",
             Self::PubSub => "pubsub",
+            Self::Scripting => "scripting",
         }
     }
 }

@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use larder_protocol::{Reply, Request, Stat};
 
-use super::args::{Expiry, required_integer};
+use super::args::{Expiry, integer, required_integer};
 use super::condition::Condition;
 use super::{Class, Group, Keys, Run, Spec};
 use crate::cache::{Stop, View};
@@ -99,7 +99,7 @@ fn set_if<'a>(
     if let Some(condition) = condition {
         view.need(pairs.clone().map(|(key, _)| key))?;
         for (key, _) in pairs.clone() {
-            if !condition.holds(view.find(key)?.as_ref()) {
+            if !condition.holds(view.find(key)?.as_ref())? {
                 return Ok(Reply::Int(0));
             }
         }
@@ -144,13 +144,11 @@ fn parse<'a>(mut words: impl Iterator<Item = &'a [u8]>) -> Result<Options<'a>, C
 }
 
 fn msetex(request: Request<'_>, view: &mut View<'_>) -> Result<Reply, Stop> {
-    let count = usize::try_from(required_integer(request.arg(0)).unwrap_or(0)).unwrap_or(0);
-    if count == 0 {
-        return Err(CommandError::InvalidNumkeys.into());
-    }
+    let count = integer(request.arg(0)).and_then(|count| i32::try_from(count).ok()).unwrap_or(0);
+    let count = usize::try_from(count).ok().filter(|count| *count > 0).ok_or(CommandError::InvalidNumkeys)?;
     let words = count.saturating_mul(2);
     if request.len() - 2 < words {
-        return Err(CommandError::Arity(MSETEX.name).into());
+        return Err(CommandError::NotInPairs.into());
     }
     let options = parse(request.tail(1 + words))?;
     let expiry = options.expiry.map(|expiry| expiry.deadline(view.now_ms(), MSETEX.name)).transpose()?;
@@ -216,8 +214,14 @@ mod tests {
         for (line, answer) in [
             ("MSETEX 0 a 1", "-ERR invalid numkeys value"),
             ("MSETEX x a 1", "-ERR invalid numkeys value"),
-            ("MSETEX 2 a 1 b", "-ERR wrong number of arguments for 'msetex' command"),
-            ("MSETEX 9223372036854775807 a 1", "-ERR wrong number of arguments for 'msetex' command"),
+            ("MSETEX -1 a 1", "-ERR invalid numkeys value"),
+            ("MSETEX 2147483648 a 1", "-ERR invalid numkeys value"),
+            ("MSETEX 2147483647 a 1", "-ERR wrong number of key-value pairs"),
+            ("MSETEX 2 a 1 b", "-ERR wrong number of key-value pairs"),
+            ("MSETEX 1 a", "-ERR wrong number of arguments for 'msetex' command"),
+            ("MSETEX 1 a 1 b", "-ERR syntax error"),
+            ("MSETEX 1 a 1 EX 1 PX 1", "-ERR syntax error"),
+            ("MSETEX 1 a 1 EX ten", "-ERR value is not an integer or out of range"),
             ("MSETEX 1 a 1 NX XX", "-ERR syntax error"),
             ("MSETEX 1 a 1 IFEQ 1", "-ERR syntax error"),
             ("MSETEX 1 a 1 EX", "-ERR syntax error"),

@@ -75,6 +75,7 @@ fn encoding(value: &[u8]) -> &'static str {
 fn object(request: Request<'_>, view: &mut View<'_>) -> Result<Reply, Stop> {
     let (subcommand, arity) = match (&request.arg(0).to_ascii_lowercase()[..], request.len()) {
         (b"help", 2) => return Ok(subcommands(&OBJECT)),
+        (b"help", _) => return Err(CommandError::Arity("object|help").into()),
         (b"encoding", len) => ("object|encoding", len),
         (b"freq", len) => ("object|freq", len),
         (b"idletime", len) => ("object|idletime", len),
@@ -96,12 +97,12 @@ fn object(request: Request<'_>, view: &mut View<'_>) -> Result<Reply, Stop> {
 
 fn memory(request: Request<'_>, view: &mut View<'_>) -> Result<Reply, Stop> {
     match (&request.arg(0).to_ascii_lowercase()[..], request.len()) {
-        (b"usage", 3 | 5) => {
-            if let Some(option) = request.get(2) {
-                if !option.eq_ignore_ascii_case(b"samples") {
-                    return Err(CommandError::Syntax.into());
-                }
-                if required_integer(request.arg(3))? < 0 {
+        (b"usage", 3..) => {
+            let mut words = request.tail(2);
+            while let Some(option) = words.next() {
+                // Values have no elements of which a sample could be taken.
+                let samples = words.next().filter(|_| option.eq_ignore_ascii_case(b"samples"));
+                if required_integer(samples.ok_or(CommandError::Syntax)?)? < 0 {
                     return Err(CommandError::Syntax.into());
                 }
             }
@@ -109,14 +110,16 @@ fn memory(request: Request<'_>, view: &mut View<'_>) -> Result<Reply, Stop> {
             let bytes = |entry: Entry| Reply::int(key.len() + entry.value.len() + ENTRY_BYTES);
             Ok(view.find(key)?.map_or(Reply::Nil, bytes))
         }
-        (b"usage", 2) => Err(CommandError::Arity("memory|usage").into()),
-        (b"usage", _) => Err(CommandError::Syntax.into()),
+        (b"usage", _) => Err(CommandError::Arity("memory|usage").into()),
         (b"doctor", 2) => {
             Ok(Reply::text("Memory stays below memory_cap and buffer_cap; STATS memory has the figures.\n"))
         }
         // What is free is given back as it comes.
         (b"purge", 2) => Ok(Reply::OK),
         (b"help", 2) => Ok(subcommands(&MEMORY)),
+        (b"doctor", _) => Err(CommandError::Arity("memory|doctor").into()),
+        (b"purge", _) => Err(CommandError::Arity("memory|purge").into()),
+        (b"help", _) => Err(CommandError::Arity("memory|help").into()),
         _ => Err(unknown("MEMORY", request).into()),
     }
 }
@@ -125,7 +128,8 @@ fn debug<'a>(request: Request<'_>, host: &'a Host) -> Result<Job<'a>, CommandErr
     match (&request.arg(0).to_ascii_lowercase()[..], request.len()) {
         (b"sleep", 3) => {
             let seconds = std::str::from_utf8(request.arg(1)).ok().and_then(|word| word.parse::<f64>().ok());
-            let length = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+            // Less than nothing is nothing, as in Redis.
+            let length = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)).ok());
             let length = length.ok_or(CommandError::NotAFloat)?;
             Ok(Box::pin(async move {
                 host.cache.clock().sleep(length).await;
@@ -145,7 +149,7 @@ fn debug<'a>(request: Request<'_>, host: &'a Host) -> Result<Job<'a>, CommandErr
             }))
         }
         (b"help", 2) => Ok(Box::pin(async { Ok(subcommands(&DEBUG)) })),
-        _ => Err(unknown("DEBUG", request)),
+        _ => Err(CommandError::UnknownDebug(shown(request.arg(0)))),
     }
 }
 
@@ -172,12 +176,24 @@ mod tests {
             ("OBJECT REFCOUNT n", ":1"),
             ("OBJECT IDLETIME n", ":0"),
             ("OBJECT ENCODING", "-ERR wrong number of arguments for 'object|encoding' command"),
+            ("OBJECT HELP n", "-ERR wrong number of arguments for 'object|help' command"),
+            (
+                "OBJECT FREQ n",
+                "-ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when \
+                 switching between policies at runtime LRU and LFU data will take some time to adjust.",
+            ),
+            ("OBJECT FREQ absent", "$-1"),
             ("OBJECT SHAPE n", "-ERR unknown subcommand 'SHAPE'. Try OBJECT HELP."),
             ("MEMORY USAGE n", ":115"),
             ("MEMORY USAGE n SAMPLES 5", ":115"),
+            ("MEMORY USAGE n SAMPLES 5 samples 0", ":115"),
+            ("MEMORY PURGE", "+OK"),
             ("MEMORY USAGE absent", "$-1"),
             ("MEMORY USAGE n SAMPLES x", "-ERR value is not an integer or out of range"),
             ("MEMORY USAGE n SAMPLES", "-ERR syntax error"),
+            ("MEMORY USAGE n SAMPLES -1", "-ERR syntax error"),
+            ("MEMORY USAGE n OFTEN 5", "-ERR syntax error"),
+            ("MEMORY PURGE n", "-ERR wrong number of arguments for 'memory|purge' command"),
             ("MEMORY USAGE", "-ERR wrong number of arguments for 'memory|usage' command"),
             ("MEMORY NOW", "-ERR unknown subcommand 'NOW'. Try MEMORY HELP."),
         ] {

@@ -69,8 +69,10 @@ fn parse(request: Request<'_>) -> Result<bool, CommandError> {
         } else if word.eq_ignore_ascii_case(b"db")
             && let Some(index) = words.next()
         {
-            if required_integer(index)? != 0 {
-                return Err(CommandError::NoSuchDatabase);
+            match i32::try_from(required_integer(index)?) {
+                Ok(0) => {}
+                Ok(_) => return Err(CommandError::NoSuchDatabase),
+                Err(_) => return Err(CommandError::NotWithin32Bits),
             }
         } else {
             return Err(CommandError::Syntax);
@@ -131,6 +133,10 @@ mod tests {
             ("RENAMENX absent x", "-ERR no such key"),
             ("COPY a a", "-ERR source and destination objects are the same"),
             ("COPY a b DB 1", "-ERR DB index is out of range"),
+            (
+                "COPY a b DB 2147483648",
+                "-ERR value is out of range, value must between -2147483648 and 2147483647",
+            ),
             ("COPY a b DB x", "-ERR value is not an integer or out of range"),
             ("COPY a b DB", "-ERR syntax error"),
             ("COPY a b NOW", "-ERR syntax error"),

@@ -97,7 +97,10 @@ fn run(request: Request<'_>, view: &mut View<'_>) -> Result<Reply, Stop> {
     };
     let needs_old = options.answer_old || options.condition.is_some() || options.ttl == Some(Ttl::Keep);
     let old = if needs_old { view.find(key)? } else { None };
-    let store = options.condition.is_none_or(|condition| condition.holds(old.as_ref()));
+    let store = match options.condition {
+        Some(condition) => condition.holds(old.as_ref())?,
+        None => true,
+    };
     if store {
         let kept =
             || if options.ttl == Some(Ttl::Keep) { old.as_ref().map(|old| old.deadline) } else { None };
@@ -149,6 +152,37 @@ mod tests {
         bench.check("SET k c XX GET", "+a");
         bench.check("set k d get", "+c");
         bench.check("GET k", "+d");
+    }
+
+    #[test]
+    fn comparisons_with_what_is_there() {
+        let mut bench = Bench::default();
+        let digest = crate::cmd::condition::digest(b"a");
+        for (line, answer) in [
+            ("SET k a IFEQ a", "$-1"),
+            ("SET k a IFDEQ 12", "$-1"),
+            ("EXISTS k", ":0"),
+            ("SET k a IFNE a", "+OK"),
+            ("DEL k", ":1"),
+            ("SET k a IFDNE 12", "+OK"),
+            ("SET k b IFEQ x", "$-1"),
+            ("SET k b IFNE a GET", "+a"),
+            ("GET k", "+a"),
+            (&format!("SET k b IFDNE {digest}"), "$-1"),
+            (&format!("SET k b IFDEQ {digest} EX 10"), "+OK"),
+            ("TTL k", ":10"),
+            ("SET k c ifeq b KEEPTTL GET", "+b"),
+            ("TTL k", ":10"),
+            ("SET k d IFEQ x IFEQ c", "+OK"),
+            ("SET k e IFDEQ 12", "-ERR must be exactly 16 hexadecimal characters"),
+            ("SET k e IFEQ", "-ERR syntax error"),
+            ("SET k e IFEQ d NX", "-ERR syntax error"),
+            ("SET k e XX IFEQ d", "-ERR syntax error"),
+            ("SET k e IFEQ d IFNE e", "-ERR syntax error"),
+            ("GET k", "+d"),
+        ] {
+            bench.check(line, answer);
+        }
     }
 
     #[test]

@@ -101,7 +101,11 @@ fn absent(view: &View<'_>) -> Entry {
     Entry { value: Bytes::new(), deadline: view.default_deadline() }
 }
 
-fn check_length(view: &View<'_>, bytes: usize) -> Result<(), CommandError> {
+/// Whether a value may have so many bytes.
+///
+/// # Errors
+/// Where it may not.
+pub(super) fn check_length(view: &View<'_>, bytes: usize) -> Result<(), CommandError> {
     let limit = view.value_bytes_max();
     if bytes > limit { Err(CommandError::ValueTooLong { limit }) } else { Ok(()) }
 }

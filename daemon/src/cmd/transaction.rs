@@ -50,8 +50,9 @@ const fn spec(
 /// Commands that are run at once while a transaction is open.
 const NOT_QUEUED: [&str; 6] = ["multi", "exec", "discard", "watch", "quit", "reset"];
 
-/// Commands that cannot be part of a transaction: they wait for merges, and so for its own commit.
-const NOT_WITHIN: [&str; 2] = ["backup", "cleanup"];
+/// Commands that cannot be part of a transaction: they wait for merges, and so for its own commit, or for time to pass
+/// while it holds up everybody else.
+const NOT_WITHIN: [&str; 3] = ["backup", "cleanup", "debug"];
 
 /// Commands for clients that can only listen.
 const LISTENING: [&str; 7] =
@@ -353,6 +354,7 @@ mod tests {
         }
         assert!(!client.transaction.borrow().as_ref().unwrap().has_failed());
         assert_eq!(admitted(&client, "cleanup"), Some(Err(CommandError::NotWithinTransaction)));
+        assert_eq!(admitted(&client, "debug sleep 5"), Some(Err(CommandError::NotWithinTransaction)));
         assert!(client.transaction.borrow().as_ref().unwrap().has_failed());
     }
 

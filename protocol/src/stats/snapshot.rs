@@ -181,12 +181,16 @@ impl Snapshot {
     /// One line of JSON, in the order of the table: all, or those of one section.
     #[must_use]
     pub fn to_json(&self, section: Option<Section>) -> String {
-        let object: Map<String, Json> = Stat::ALL
+        Json::Object(self.to_object(section)).to_string()
+    }
+
+    /// The object that [`to_json`](Self::to_json) writes.
+    pub(crate) fn to_object(&self, section: Option<Section>) -> Map<String, Json> {
+        Stat::ALL
             .iter()
             .filter(|stat| section.is_none_or(|section| section == stat.section()))
             .map(|&stat| (stat.name().to_owned(), self.get(stat).to_json()))
-            .collect();
-        Json::Object(object).to_string()
+            .collect()
     }
 
     /// Reads a snapshot back. What this crate does not know is ignored, and what is missing stays empty, so that a
@@ -195,7 +199,11 @@ impl Snapshot {
     /// # Errors
     /// If the text is no JSON object, or a known statistic has a value of another kind.
     pub fn from_json(text: &str) -> Result<Self, SnapshotError> {
-        let mut object: Map<String, Json> = serde_json::from_str(text)?;
+        Self::from_object(serde_json::from_str(text)?)
+    }
+
+    /// What [`from_json`](Self::from_json) does with the object it reads.
+    pub(crate) fn from_object(mut object: Map<String, Json>) -> Result<Self, SnapshotError> {
         let mut snapshot = Self::default();
         for &stat in Stat::ALL {
             let (name, kind) = (stat.name(), stat.kind());
