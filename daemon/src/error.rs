@@ -166,6 +166,9 @@ pub enum CommandError {
     /// Client-side caching.
     #[error("ERR larder does not track what clients have read; subscribe to a channel of your own instead")]
     NoTracking,
+    /// ACL CAT of a category there is not.
+    #[error("ERR Unknown category '{0}'")]
+    UnknownCategory(String),
     /// An error that is said in one place only, and needs nothing of the request.
     #[error("ERR {0}")]
     Named(&'static str),

@@ -196,6 +196,9 @@ impl Answered {
 /// How often each command was called in one run of commands, all of which are timed together.
 #[derive(Debug, Default)]
 pub struct RunCalls {
+    /// The command called last, by place in the registry, and how often in a row. Not in `counts` yet.
+    last: Option<usize>,
+    in_a_row: u64,
     /// By place in the registry; zero but for those in `called`.
     counts: Vec<u64>,
     called: Vec<usize>,
@@ -205,20 +208,45 @@ pub struct RunCalls {
 impl RunCalls {
     /// Counts a call.
     pub fn add(&mut self, index: usize) {
-        if index >= self.counts.len() {
-            self.counts.resize(index + 1, 0);
+        if self.last != Some(index) {
+            self.change();
+            self.last = Some(index);
         }
-        let count = &mut self.counts[index];
-        if *count == 0 {
-            self.called.push(index);
+        self.in_a_row += 1;
+    }
+
+    /// The last call, if the run has not been interrupted since.
+    #[must_use]
+    pub fn last(&self) -> Option<usize> {
+        self.last
+    }
+
+    /// Ends calls in a row.
+    pub fn change(&mut self) {
+        let calls = std::mem::take(&mut self.in_a_row);
+        if let Some(index) = self.last.take() {
+            if index >= self.counts.len() {
+                self.counts.resize(index + 1, 0);
+            }
+            if self.counts[index] == 0 {
+                self.called.push(index);
+            }
+            self.counts[index] += calls;
+            self.all += calls;
         }
-        *count += 1;
-        self.all += 1;
     }
 
     /// Hands each command with its calls and its part of `ns` to `record`, and begins anew.
     pub fn share_out(&mut self, ns: u64, mut record: impl FnMut(usize, u64, u64)) {
-        // What a run takes in nanoseconds, times what it may call, is far below 2^64.
+        // Mostly there is one.
+        if self.called.is_empty() {
+            let calls = std::mem::take(&mut self.in_a_row);
+            if let Some(index) = self.last.take() {
+                record(index, calls, ns);
+            }
+            return;
+        }
+        self.change();
         let all = std::mem::take(&mut self.all).max(1);
         for index in self.called.drain(..) {
             let calls = std::mem::take(&mut self.counts[index]);
@@ -229,7 +257,7 @@ impl RunCalls {
     /// Whether there was no call.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.called.is_empty()
+        self.last.is_none() && self.called.is_empty()
     }
 }
 

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use larder_protocol::{Dialect, OwnedRequest, Reply, Request};
 
 use super::help::subcommands;
+use super::traits::{categories, flags, key_flags};
 use super::{Class, Client, Group, Host, Keys, REGISTRY, Run, Spec, args, find};
 use crate::error::{CommandError, shown};
 use crate::glob::Pattern;
@@ -48,12 +49,14 @@ fn run(request: Request<'_>, _: &Rc<Client>, _: &Host) -> Result<Reply, CommandE
             Ok(Reply::Map(request.tail(1).filter_map(find).map(|(_, spec)| docs(spec)).collect()))
         }
         (b"help", 2) => Ok(subcommands(&SPEC)),
-        (b"getkeys", 4..) => get_keys(request),
+        (b"getkeys", 4..) => get_keys(request).map(|(keys, _)| Reply::Array(keys)),
         (b"getkeysandflags", 4..) => {
-            let Reply::Array(keys) = get_keys(request)? else { return Ok(Reply::Nil) };
+            let (keys, spec) = get_keys(request)?;
+            let all = key_flags(spec);
+            let flags = all.iter().chain(std::iter::repeat(&all[all.len() - 1]));
             let with_flags =
-                |key| Reply::Array(vec![key, Reply::Set(vec![Reply::Status("RW"), Reply::Status("ACCESS")])]);
-            Ok(Reply::Array(keys.into_iter().map(with_flags).collect()))
+                |(key, flags): (Reply, &Vec<_>)| Reply::Array(vec![key, statuses(flags.clone())]);
+            Ok(Reply::array(keys.into_iter().zip(flags).map(with_flags)))
         }
         (b"getkeysandflags", _) => Err(CommandError::Arity("command|getkeysandflags")),
         (b"getkeys", _) => Err(CommandError::Arity("command|getkeys")),
@@ -70,8 +73,8 @@ fn list_filtered(by: &[u8], value: &[u8]) -> Result<Reply, CommandError> {
         // There are no modules.
         b"module" => Ok(names(|_| false)),
         b"aclcat" => {
-            let category = [&b"@"[..], &value.to_ascii_lowercase()].concat();
-            Ok(names(|spec| flags(spec).1.as_bytes() == category))
+            let wanted = value.to_ascii_lowercase();
+            Ok(names(|spec| categories(spec).iter().any(|category| category.as_bytes() == wanted)))
         }
         b"pattern" => {
             let pattern = Pattern::glob(args::pattern(value)?);
@@ -81,43 +84,63 @@ fn list_filtered(by: &[u8], value: &[u8]) -> Result<Reply, CommandError> {
     }
 }
 
-/// Flags and category, as Redis has them.
-fn flags(spec: &Spec) -> (&'static [&'static str], &'static str) {
-    match spec.class {
-        Class::Read => (&["readonly"], "@read"),
-        Class::Write => (&["write", "denyoom"], "@write"),
-        Class::Delete => (&["write"], "@write"),
-        Class::Admin => (&["admin", "noscript", "loading", "stale"], "@admin"),
-        Class::Connection if spec.group == Group::PubSub => {
-            (&["pubsub", "noscript", "loading", "stale"], "@pubsub")
-        }
-        Class::Connection if spec.group == Group::Transactions => {
-            (&["noscript", "loading", "stale", "fast"], "@transaction")
-        }
-        Class::Connection => (&["noscript", "loading", "stale", "fast"], "@connection"),
-    }
-}
-
-/// The ten fields of Redis 7's COMMAND INFO; the last three (tips, key specifications, subcommands) are empty here.
+/// The ten fields of Redis 7's COMMAND INFO; tips and subcommands are empty here.
 fn info(spec: &Spec) -> Reply {
-    let statuses =
-        |names: &[&'static str]| Reply::Set(names.iter().map(|&name| Reply::Status(name)).collect());
-    let (flags, category) = flags(spec);
     // As Redis does for keys that are counted by an argument: clients then ask GETKEYS.
     let Keys { first, last, step, .. } = if spec.keys.counted { Keys::NONE } else { spec.keys };
-    let flags = if spec.keys.counted { &[flags, &["movablekeys"]].concat() } else { flags };
+    let categories = categories(spec).into_iter().map(|category| Reply::status(format!("@{category}")));
     Reply::Array(vec![
         Reply::bulk(spec.name),
         Reply::Int(spec.arity.into()),
-        statuses(flags),
+        statuses(flags(spec)),
         Reply::int(first),
         Reply::Int(last as i64),
         Reply::int(step),
-        statuses(&[category]),
+        Reply::Set(categories.collect()),
         Reply::Set(Vec::new()),
-        Reply::Set(Vec::new()),
+        Reply::Set(key_specs(spec)),
         Reply::Set(Vec::new()),
     ])
+}
+
+fn statuses(names: Vec<&'static str>) -> Reply {
+    Reply::Set(names.into_iter().map(Reply::Status).collect())
+}
+
+/// Where keys are and what is done with them: one specification, or one for each of two keys.
+fn key_specs(spec: &Spec) -> Vec<Reply> {
+    let map = |fields: Vec<(&'static str, Reply)>| {
+        Reply::Map(fields.into_iter().map(|(name, value)| (Reply::bulk(name), value)).collect())
+    };
+    let Keys { first, last, step, counted, .. } = spec.keys;
+    let all = key_flags(spec);
+    let each = all.len() > 1;
+    let specs = all.into_iter().zip(first..).map(|(flags, at)| {
+        // A range ends so far from its beginning, or so far from the end.
+        let last = if each {
+            0
+        } else if last < 0 {
+            last
+        } else {
+            last - at as isize
+        };
+        let (begin, kind, find) = if counted {
+            let find = [("keynumidx", 0), ("firstkey", 1), ("keystep", step)];
+            (at - 1, "keynum", find.map(|(name, value)| (name, Reply::int(value))))
+        } else {
+            let find = [("lastkey", last), ("keystep", step as isize), ("limit", 0)];
+            (at, "range", find.map(|(name, value)| (name, Reply::Int(value as i64))))
+        };
+        map(vec![
+            ("flags", statuses(flags)),
+            (
+                "begin_search",
+                map(vec![("type", Reply::bulk("index")), ("spec", map(vec![("index", Reply::int(begin))]))]),
+            ),
+            ("find_keys", map(vec![("type", Reply::bulk(kind)), ("spec", map(find.into()))])),
+        ])
+    });
+    specs.collect()
 }
 
 fn docs(spec: &Spec) -> (Reply, Reply) {
@@ -126,7 +149,8 @@ fn docs(spec: &Spec) -> (Reply, Reply) {
     (Reply::bulk(spec.name), Reply::Map(fields))
 }
 
-fn get_keys(request: Request<'_>) -> Result<Reply, CommandError> {
+/// The keys of the command that is asked about; at least the command has some.
+fn get_keys(request: Request<'_>) -> Result<(Vec<Reply>, &'static Spec), CommandError> {
     let asked = OwnedRequest::new(request.tail(1), Dialect::Resp);
     let asked = asked.as_request();
     let (_, spec) = find(asked.name()).ok_or(CommandError::GetKeys("Invalid command specified"))?;
@@ -138,7 +162,7 @@ fn get_keys(request: Request<'_>) -> Result<Reply, CommandError> {
     }
     let keys: Vec<_> = spec.keys.of(asked).map(|key| Reply::bulk(key.to_vec())).collect();
     match keys.is_empty() {
-        false => Ok(Reply::Array(keys)),
+        false => Ok((keys, spec)),
         true if spec.keys.counted => Err(CommandError::GetKeys("Invalid arguments specified for command")),
         true => Err(CommandError::GetKeys("The command has no key arguments")),
     }

@@ -29,16 +29,20 @@ fn run(request: Request<'_>, _: &Rc<Client>, _: &Host) -> Result<Reply, CommandE
     Ok(Reply::bulk(line(spec)))
 }
 
-/// What `COMMAND HELP` of a command with subcommands answers: a line for each.
+/// What HELP of a command with subcommands answers: a line for each, between those that Redis begins and ends with.
 pub(super) fn subcommands(spec: &Spec) -> Reply {
     let name = spec.name.to_ascii_uppercase();
-    let usage = spec.usage.trim_matches(['[', ']']);
+    // Where all subcommands are in brackets, the command needs none.
+    let inner = spec.usage.strip_prefix('[').and_then(|usage| usage.strip_suffix(']'));
+    let usage = inner.unwrap_or(spec.usage);
     let mut depth = 0;
     let subcommands = usage.split(|c| {
         depth += i32::from(c == '<' || c == '[') - i32::from(c == '>' || c == ']');
         c == '|' && depth == 0
     });
-    Reply::array(subcommands.map(|subcommand| Reply::status(format!("{name} {}", subcommand.trim()))))
+    let first = format!("{name} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:");
+    let lines = std::iter::once(first).chain(subcommands.map(|subcommand| subcommand.trim().to_owned()));
+    Reply::array(lines.chain(["HELP".to_owned(), "    Prints this help.".to_owned()]).map(Reply::status))
 }
 
 fn line(spec: &Spec) -> String {

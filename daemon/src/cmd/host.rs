@@ -43,7 +43,7 @@ pub struct Host {
     /// The slow commands of late.
     pub slow_log: RefCell<SlowLog>,
     /// Empty, with its memory: what a run of commands counts in.
-    pub calls: Cell<RunCalls>,
+    pub calls: RefCell<RunCalls>,
     /// Errors answered, by their code.
     errors: RefCell<BTreeMap<String, u64>>,
     settings: RefCell<Rc<Settings>>,
@@ -63,7 +63,7 @@ impl Host {
             paused: Cell::new(None),
             slow_log: RefCell::default(),
             errors: RefCell::default(),
-            calls: Cell::default(),
+            calls: RefCell::default(),
             settings: RefCell::new(settings),
             snapshots: Cell::new(0),
         }

@@ -54,8 +54,10 @@ mod substring;
 #[cfg(test)]
 mod testing;
 mod time;
+mod traits;
 mod transaction;
 mod ttl;
+mod without;
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -75,6 +77,7 @@ use crate::latency::OpClass;
 
 /// Every command, in alphabetical order.
 pub static REGISTRY: &[&Spec] = &[
+    &without::ACL,
     &substring::APPEND,
     &select::AUTH,
     &backup::SPEC,
@@ -82,6 +85,7 @@ pub static REGISTRY: &[&Spec] = &[
     &durability::BGSAVE,
     &cleanup::SPEC,
     &client::SPEC,
+    &without::CLUSTER,
     &command::SPEC,
     &config::SPEC,
     &rename::COPY,
@@ -122,6 +126,9 @@ pub static REGISTRY: &[&Spec] = &[
     &slowlog::LATENCY,
     &object::MEMORY,
     &mget::SPEC,
+    &without::MODULE,
+    &without::MONITOR,
+    &without::MOVE,
     &mset::MSET,
     &mset::MSETEX,
     &mset::MSETNX,
@@ -140,6 +147,8 @@ pub static REGISTRY: &[&Spec] = &[
     &pubsub::PUNSUBSCRIBE,
     &quit::SPEC,
     &randomkey::SPEC,
+    &without::READONLY,
+    &without::READWRITE,
     &rename::RENAME,
     &rename::RENAMENX,
     &select::RESET,
@@ -158,6 +167,7 @@ pub static REGISTRY: &[&Spec] = &[
     &substring::STRLEN,
     &pubsub::SUBSCRIBE,
     &substring::SUBSTR,
+    &without::SWAPDB,
     &time::SPEC,
     &exists::TOUCH,
     &ttl::TTL,

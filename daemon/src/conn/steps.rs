@@ -1,5 +1,6 @@
 //! Running the requests that need nothing but the cache as it is, one after the other.
 
+use std::cell::RefMut;
 use std::rc::Rc;
 
 use larder_protocol::{Reply, Request, Requests, Stat, encode};
@@ -120,36 +121,37 @@ impl Connection {
 /// The calls of one run, and the time they share.
 struct Tally<'a> {
     host: &'a Host,
-    calls: RunCalls,
+    calls: RefMut<'a, RunCalls>,
     watch: Stopwatch,
     /// What of the time has been accounted for.
     counted_ns: u64,
     /// The commands that have been accounted for.
     big: Answered,
-    last: Option<usize>,
+    /// The last of these.
+    last_big: Option<usize>,
 }
 
 impl<'a> Tally<'a> {
     fn begin(host: &'a Host) -> Self {
         Self {
             host,
-            calls: host.calls.take(),
+            calls: host.calls.borrow_mut(),
             watch: Stopwatch::start(),
             counted_ns: 0,
             big: Answered::default(),
-            last: None,
+            last_big: None,
         }
     }
 
     fn called(&mut self, index: usize) {
-        self.last = Some(index);
         self.calls.add(index);
     }
 
     /// A command that was timed by itself.
     fn took(&mut self, index: usize, watch: &Stopwatch, view: &mut View<'_>) {
         let ns = watch.ns();
-        self.last = Some(index);
+        self.calls.change();
+        self.last_big = Some(index);
         self.counted_ns += ns;
         self.big.add(cmd::REGISTRY[index].class.op(), 1);
         view.counters().called(index, 1, ns);
@@ -158,7 +160,7 @@ impl<'a> Tally<'a> {
     /// Divides the time among the calls.
     fn end(mut self, client: &Client, answered: &mut Answered, requests: usize) {
         client.commands.set(client.commands.get() + requests as u64);
-        if let Some(index) = self.last {
+        if let Some(index) = self.calls.last().or(self.last_big) {
             client.last_command.set(Some(index));
         }
         answered.add_all(self.big);
@@ -171,7 +173,6 @@ impl<'a> Tally<'a> {
                 });
             });
         }
-        self.host.calls.set(self.calls);
     }
 }
 
