@@ -206,7 +206,7 @@ impl Connection {
     async fn run_other(&mut self, at: usize, index: usize, spec: &'static Spec) -> Result<(), End> {
         let host = Rc::clone(&self.host);
         let watch = Stopwatch::start();
-        let done = match spec.run {
+        let done = match spec.run.of(self.requests.get(at, self.input.bytes())) {
             Run::Local(run) => {
                 let request = self.requests.get(at, self.input.bytes());
                 run(request, &self.client, &host)
@@ -227,7 +227,7 @@ impl Connection {
                     Err(error) => Err(error),
                 }
             }
-            Run::Step(_) => unreachable!("steps are run together"),
+            Run::Step(_) | Run::StepOrJob(..) => unreachable!("steps are run together"),
         };
         host.cache.counters_mut(|counters| {
             counters.called(index, 1, watch.ns());

@@ -30,6 +30,7 @@ mod hot_keys;
 mod latency;
 pub mod limits_fd;
 pub mod logging;
+mod notices;
 pub mod offline;
 mod process;
 mod pubsub;

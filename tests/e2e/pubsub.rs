@@ -87,3 +87,90 @@ fn who_does_not_read_is_disconnected_and_holds_up_nobody() {
     assert!(daemon.output().contains("subscriber_buffer"), "{}", daemon.output());
     daemon.check_healthy();
 }
+
+/// Changes of keys, in the order in which a subscriber hears of them: `event key`.
+#[track_caller]
+fn changes(listener: &mut Client, count: usize) -> Vec<String> {
+    let mut changes = Vec::new();
+    while changes.len() < count {
+        let Reply::Array(words) = listener.read().unwrap() else { panic!("a message is an array") };
+        let channel = String::from_utf8_lossy(words[2].bytes()).into_owned();
+        let event = channel.strip_prefix("__keyevent@0__:").expect("the channel of an event");
+        changes.push(format!("{event} {}", String::from_utf8_lossy(words[3].bytes())));
+    }
+    changes
+}
+
+#[test]
+fn changes_of_keys_are_told_where_that_is_switched_on() {
+    let daemon = Daemon::start(&["--notify-keyspace-events", "KEA"]);
+    let (mut listener, mut worker) = (daemon.client(), daemon.client());
+    listener.check("PSUBSCRIBE __keyevent@0__:*", "[=psubscribe =__keyevent@0__:* :1]");
+    worker.check("SET k v EX 100", "+OK");
+    worker.check("INCR n", ":1");
+    worker.check("RENAME k k2", "+OK");
+    worker.check("DELPAT k*", ":1");
+    worker.check("MULTI", "+OK");
+    worker.check("APPEND a b", "+QUEUED");
+    worker.check("DEL a", "+QUEUED");
+    worker.check("EXEC", "[:1 :1]");
+    let expected =
+        ["set k", "expire k", "incrby n", "rename_from k", "rename_to k2", "del k2", "append a", "del a"];
+    assert_eq!(changes(&mut listener, expected.len()), expected);
+    // From the write buffer, and from the database.
+    worker.check("SET short v PX 1", "+OK");
+    worker.check("SET long v PX 200", "+OK");
+    wait_until("the first to expire", || match worker.int("EXISTS short") {
+        0 => Ok(()),
+        _ => Err("it is there".into()),
+    });
+    assert_eq!(changes(&mut listener, 4), ["set short", "expire short", "set long", "expire long"]);
+    assert!(worker.int("CLEANUP") >= 1);
+    assert_eq!(changes(&mut listener, 1), ["expired short"]);
+    wait_until("the second to expire", || match worker.int("EXISTS long") {
+        0 => Ok(()),
+        _ => Err("it is there".into()),
+    });
+    worker.check("CLEANUP", ":1");
+    assert_eq!(changes(&mut listener, 1), ["expired long"]);
+    // By key, and only what is asked for.
+    worker.check("CONFIG SET notify-keyspace-events Kx", "+OK");
+    worker.check("SET quiet v", "+OK");
+    worker.check("CONFIG SET notify-keyspace-events Eg", "+OK");
+    worker.check("SET quiet w", "+OK");
+    worker.check("DEL quiet", ":1");
+    assert_eq!(changes(&mut listener, 1), ["del quiet"]);
+}
+
+#[test]
+fn evicted_keys_are_told() {
+    let daemon = Daemon::start(&[
+        "--notify-keyspace-events",
+        "Ee",
+        "--disk-cap",
+        "64MiB",
+        "--max-value",
+        "1MiB",
+        "--memory-cap",
+        "0",
+        "--merge-interval",
+        "20ms",
+        "--compress-from",
+        "0",
+    ]);
+    let (mut listener, mut worker) = (daemon.client(), daemon.client());
+    listener.check("SUBSCRIBE __keyevent@0__:evicted", "[=subscribe =__keyevent@0__:evicted :1]");
+    let value = "v".repeat(8 << 10);
+    let mut written = 0;
+    wait_until("something to be evicted", || {
+        for _ in 0..100 {
+            assert_eq!(worker.args(&["SET", &format!("k{written}"), &value]), Reply::ok());
+            written += 1;
+        }
+        if daemon.stats().get("evictions") > 0 { Ok(()) } else { Err(format!("{written} written")) }
+    });
+    let Reply::Array(words) = listener.read().unwrap() else { panic!("a message is an array") };
+    assert_eq!(words[1].bytes(), b"__keyevent@0__:evicted");
+    let key = String::from_utf8_lossy(words[2].bytes()).into_owned();
+    worker.check(&format!("GET {key}"), "nil");
+}

@@ -233,6 +233,8 @@ impl Cache {
             | Event::Fatal(_) => return,
         };
         self.0.events.add(self.now_ms(), told);
+        // It may have removed keys whose end is to be told.
+        self.0.noticed.notify_one();
     }
 
     /// Merging is held up by something that time or an administrator can cure.

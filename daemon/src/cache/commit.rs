@@ -33,6 +33,9 @@ impl Cache {
         let writes = inner.batch.len() as u64;
         match outcome {
             Ok(()) => {
+                if inner.notices.commit() {
+                    self.0.noticed.notify_one();
+                }
                 if let Some(flushed) = inner.tiers.publish() {
                     tokio::task::spawn_blocking(move || drop(flushed));
                 }
@@ -47,6 +50,7 @@ impl Cache {
             }
             Err(error) => {
                 inner.tiers.discard();
+                inner.notices.discard();
                 inner.counters.add(Stat::WriteErrors, writes);
                 match error {
                     CommitError::Refused(error) => {

@@ -90,7 +90,9 @@ impl Drop for Hold<'_> {
     fn drop(&mut self) {
         self.enter(false);
         if !self.committed {
-            self.cache.0.inner.borrow_mut().tiers.discard();
+            let inner = &mut *self.cache.0.inner.borrow_mut();
+            inner.tiers.discard();
+            inner.notices.discard();
         }
         self.cache.0.held.set(false);
         self.cache.0.changed.notify_waiters();

@@ -12,6 +12,7 @@ use moka::sync::Cache;
 
 use crate::buffer::Generation;
 use crate::entry::{Entry, Key, State};
+use crate::notices::{Removed, Sort};
 use crate::store::Copies;
 use crate::yielding::Yielding;
 
@@ -33,6 +34,8 @@ pub struct Memory {
     /// Grows with every flush; copies of an earlier epoch no longer count.
     epoch: Arc<AtomicU64>,
     evictions: Arc<AtomicU64>,
+    /// Keys whose rows the keeper has removed, for those who are told of it.
+    removed: Arc<Removed>,
 }
 
 #[derive(Clone, Debug)]
@@ -61,7 +64,13 @@ impl Memory {
                 })
                 .build_with_hasher(foldhash::fast::RandomState::default())
         });
-        Self { cache, cap_bytes, epoch: Arc::default(), evictions }
+        Self { cache, cap_bytes, epoch: Arc::default(), evictions, removed: Arc::default() }
+    }
+
+    /// Keys whose rows the keeper has removed.
+    #[must_use]
+    pub fn removed_keys(&self) -> &Removed {
+        &self.removed
     }
 
     /// The copy under `key`. Its deadline may have passed.
@@ -170,6 +179,10 @@ impl Copies for Memory {
 
     fn has(&self, key: &[u8]) -> bool {
         self.cache.as_ref().is_some_and(|cache| cache.contains_key(key))
+    }
+
+    fn removed(&self, why: Sort, keys: Vec<Key>) {
+        self.removed.note(why, keys);
     }
 }
 

@@ -29,6 +29,8 @@ mod random_key;
 mod room;
 #[cfg(test)]
 mod schedules;
+mod settings;
+mod telling;
 #[cfg(test)]
 pub(crate) mod testing;
 mod tiers;
@@ -40,7 +42,6 @@ mod watch;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use larder_protocol::Stat;
 use tokio::sync::{Mutex, Notify};
@@ -51,6 +52,7 @@ pub use count::Count;
 pub use hold::Hold;
 pub use memory::Memory;
 pub use room::Taking;
+pub use settings::store_options;
 pub use turn::Turn;
 pub use view::{Rules, Stop, View};
 pub use walk::Page;
@@ -60,13 +62,15 @@ use crate::clock::Clock;
 use crate::config::{Durability, Settings};
 use crate::entry::Key;
 use crate::events::Events;
+use crate::notices::Notices;
 use crate::stats::{Counters, Durations};
 use crate::store::batch::BatchEncoder;
-use crate::store::{self, Accounting, Compression, HotList, Journal, Store, StoreError, Sync};
+use crate::store::{Accounting, HotList, Journal, Store, StoreError};
 use backup::BackingUp;
 use clean::Cleaning;
 use hot::Hot;
 use loads::Ticket;
+use settings::{Config, Live};
 use tiers::{Tiers, Wanted};
 use walk::Walks;
 
@@ -94,49 +98,12 @@ struct Shared {
     /// Whether a transaction has this turn to itself, and whether it is what runs now.
     held: Cell<bool>,
     holder_runs: Cell<bool>,
+    /// There are changes of keys to tell.
+    noticed: Notify,
     /// What has happened, for those who listen.
     events: Events,
     /// Held by whoever reads or writes the file, also while that goes on on another thread.
     hot_list: Arc<Mutex<HotList>>,
-}
-
-/// The settings that matter here.
-#[derive(Clone, Copy, Debug)]
-struct Config {
-    durability: Durability,
-    buffer_cap_bytes: u64,
-    merge_bytes: u64,
-    journal_bytes: u64,
-    journal_cap_bytes: u64,
-    /// What the active generation may hold: half of the buffer, less the turn that is its last.
-    generation_bytes: u64,
-    turn_bytes: usize,
-    disk_cap_bytes: u64,
-    merge_interval: Duration,
-    flush_interval: Duration,
-    /// 0 without a memory tier.
-    hot_keys: usize,
-    hot_keys_interval: Duration,
-}
-
-/// Those that may change while the daemon runs.
-#[derive(Clone, Copy, Debug)]
-struct Live {
-    cleanup_interval: Duration,
-    rules: Rules,
-}
-
-impl Live {
-    fn of(settings: &Settings) -> Self {
-        Self {
-            cleanup_interval: settings.cleanup_interval,
-            rules: Rules {
-                default_ttl_ms: settings.default_ttl.map(|ttl| ttl.as_millis() as i64),
-                answer_bytes_max: settings.frame_limits().request_bytes,
-                value_bytes_max: settings.max_value_bytes,
-            },
-        }
-    }
 }
 
 /// The journal of the generation after the active one.
@@ -164,6 +131,7 @@ struct Inner {
     backing_up: BackingUp,
     walks: Walks,
     hot: Hot,
+    notices: Notices,
     /// Why the keeper cannot merge at present, if so.
     no_merge: Option<String>,
     /// Why there is no next journal at present, if so.
@@ -202,27 +170,14 @@ impl Cache {
             backing_up: BackingUp::default(),
             walks: Walks::default(),
             hot: Hot::default(),
+            notices: Notices::default(),
             no_merge: None,
             no_spare: None,
             full: None,
             full_unreported: false,
             stopping: false,
         };
-        let generation_bytes = settings.buffer_cap_bytes / 2 - settings.buffer_cap_bytes / 32;
-        let config = Config {
-            durability: settings.durability,
-            buffer_cap_bytes: settings.buffer_cap_bytes,
-            merge_bytes: settings.merge_bytes.min(generation_bytes),
-            journal_bytes: opened.budget.journal_bytes,
-            journal_cap_bytes: opened.budget.journal_cap_bytes,
-            generation_bytes,
-            turn_bytes: opened.budget.turn_bytes.min(settings.buffer_cap_bytes / 64) as usize,
-            disk_cap_bytes: settings.disk_cap_bytes,
-            merge_interval: settings.merge_interval,
-            flush_interval: settings.flush_interval,
-            hot_keys: if settings.memory_cap_bytes > 0 { settings.hot_keys } else { 0 },
-            hot_keys_interval: settings.hot_keys_interval,
-        };
+        let config = Config::of(settings, &opened.budget);
         let hot_list = HotList::in_dir(&settings.data, opened.budget.hot_list_bytes);
         let cache = Self(Rc::new(Shared {
             inner: RefCell::new(inner),
@@ -235,11 +190,13 @@ impl Cache {
             config,
             live: Cell::new(Live::of(settings)),
             applied: Notify::new(),
+            noticed: Notify::new(),
             events: Events::default(),
             held: Cell::new(false),
             holder_runs: Cell::new(false),
             hot_list: Arc::new(Mutex::new(hot_list)),
         }));
+        cache.tell_changes(settings.notify_keyspace_events);
         let background = Background::new(cache.clone(), opened.events, opened.sync_reports);
         Ok((cache, background))
     }
@@ -248,9 +205,16 @@ impl Cache {
     pub fn run<T>(&self, missing: &mut Vec<Key>, commands: impl FnOnce(&mut View<'_>) -> T) -> T {
         let now_ms = self.now_ms();
         let mut inner = self.0.inner.borrow_mut();
-        let Inner { tiers, counters, .. } = &mut *inner;
-        let mut view =
-            View::new(tiers, counters, missing, now_ms, self.0.live.get().rules, self.0.config.turn_bytes);
+        let Inner { tiers, counters, notices, .. } = &mut *inner;
+        let mut view = View::new(
+            tiers,
+            counters,
+            missing,
+            notices,
+            now_ms,
+            self.0.live.get().rules,
+            self.0.config.turn_bytes,
+        );
         let done = commands(&mut view);
         if tiers.has_pending() {
             self.0.work.notify_one();
@@ -297,6 +261,7 @@ impl Cache {
     /// Goes by the new values of those settings that may change while the daemon runs.
     pub fn apply(&self, settings: &Settings) {
         self.0.live.set(Live::of(settings));
+        self.tell_changes(settings.notify_keyspace_events);
         self.0.applied.notify_one();
     }
 
@@ -353,27 +318,6 @@ impl Cache {
     #[must_use]
     pub fn durability(&self) -> Durability {
         self.0.config.durability
-    }
-}
-
-/// How the store is to be opened.
-pub fn store_options(settings: &Settings) -> store::Options {
-    store::Options {
-        dir: settings.data.clone(),
-        sync: match settings.durability {
-            Durability::Fsync => Sync::EveryCommit,
-            Durability::Commit | Durability::Memory => Sync::Deferred,
-        },
-        sync_interval: settings.sync_interval,
-        readers: settings.readers as u32,
-        sweep_slice_rows: settings.cleanup_slice_rows,
-        disk_cap_bytes: settings.disk_cap(),
-        journal_limit_bytes: settings.journal_limit_bytes,
-        value_bytes_max: settings.max_value_bytes as u64,
-        compression: Compression {
-            from_bytes: settings.compress_from(),
-            level: settings.compression_level as i32,
-        },
     }
 }
 

@@ -3,6 +3,7 @@
 use super::memory::Memory;
 use super::tiers::Tiers;
 use super::view::{Rules, Stop, View};
+use crate::notices::Notices;
 use crate::stats::Counters;
 
 /// Tiers over an empty main file, where every write is committed at once.
@@ -25,7 +26,15 @@ impl Bare {
         command: impl FnOnce(&mut View<'_>) -> Result<T, Stop>,
     ) -> Result<T, Stop> {
         let mut missing = Vec::new();
-        let done = command(&mut View::new(&mut self.0, counters, &mut missing, now_ms, rules, usize::MAX));
+        let done = command(&mut View::new(
+            &mut self.0,
+            counters,
+            &mut missing,
+            &mut Notices::default(),
+            now_ms,
+            rules,
+            usize::MAX,
+        ));
         drop(self.0.publish());
         done
     }

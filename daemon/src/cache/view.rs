@@ -13,6 +13,7 @@ use super::tiers::{LookUp, Source, Tiers};
 use super::watch::{Watch, Watched};
 use crate::entry::{Deadline, Entry, Key, State};
 use crate::error::CommandError;
+use crate::notices::Notices;
 use crate::stats::Counters;
 use crate::store::StoreError;
 
@@ -37,6 +38,7 @@ pub struct View<'a> {
     tiers: &'a mut Tiers,
     counters: &'a mut Counters,
     missing: &'a mut Vec<Key>,
+    notices: &'a mut Notices,
     now_ms: i64,
     rules: Rules,
     /// A turn that has written this much is committed before more is added: one journal row, and so one commit, has to
@@ -61,11 +63,12 @@ impl<'a> View<'a> {
         tiers: &'a mut Tiers,
         counters: &'a mut Counters,
         missing: &'a mut Vec<Key>,
+        notices: &'a mut Notices,
         now_ms: i64,
         rules: Rules,
         turn_bytes: usize,
     ) -> Self {
-        Self { tiers, counters, missing, now_ms, rules, turn_bytes, depends: false }
+        Self { tiers, counters, missing, notices, now_ms, rules, turn_bytes, depends: false }
     }
 
     /// The time at which the command takes place, in unix milliseconds.
@@ -110,6 +113,7 @@ impl<'a> View<'a> {
             });
         } else {
             self.counters.bump(Stat::Misses);
+            self.notices.missed(key);
         }
         Ok(entry)
     }
@@ -184,16 +188,20 @@ impl<'a> View<'a> {
 
     /// Puts `value` under `key` until `deadline`. An entry whose deadline has passed already is a deletion.
     pub fn put(&mut self, key: &[u8], value: Bytes, deadline: Deadline) {
-        let state = if deadline.passed(self.now_ms) {
-            State::Deleted
-        } else {
-            State::Live(Entry { value, deadline })
-        };
-        self.write(key, state);
+        if deadline.passed(self.now_ms) {
+            return self.delete(key);
+        }
+        if self.notices.any() {
+            self.notices.stored(key, deadline != Deadline::NEVER);
+        }
+        self.write(key, State::Live(Entry { value, deadline }));
     }
 
     /// Deletes the entry under `key`, which may be absent.
     pub fn delete(&mut self, key: &[u8]) {
+        if self.notices.any() {
+            self.notices.deleted(key);
+        }
         self.write(key, State::Deleted);
     }
 
@@ -218,6 +226,11 @@ impl<'a> View<'a> {
     #[must_use]
     pub fn depends_on_commit(&self) -> bool {
         self.depends
+    }
+
+    /// What the command that runs now is called, where its changes are told.
+    pub fn name_command(&mut self, name: &'static str) {
+        self.notices.by(name);
     }
 
     /// Forgets the dependencies of the command before.

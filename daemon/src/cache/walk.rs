@@ -254,8 +254,10 @@ impl Cache {
         }
         let turn = {
             let mut inner = self.0.inner.borrow_mut();
+            inner.notices.by("delpat");
             for key in keys {
                 inner.tiers.write(key, State::Deleted);
+                inner.notices.deleted(key);
             }
             inner.counters.add(Stat::Deletes, keys.len() as u64);
             Rc::clone(&inner.turn)

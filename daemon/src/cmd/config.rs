@@ -68,7 +68,7 @@ const fn row(name: &'static str, get: fn(&Settings) -> String) -> InRedisTerms {
     InRedisTerms { name, get, set: |_| None }
 }
 
-const IN_REDIS_TERMS: [InRedisTerms; 14] = [
+const IN_REDIS_TERMS: [InRedisTerms; 15] = [
     row("appendonly", |_| "yes".into()),
     row("appendfsync", |settings| match settings.durability {
         Durability::Fsync => "always".into(),
@@ -104,6 +104,11 @@ const IN_REDIS_TERMS: [InRedisTerms; 14] = [
             ..0 => Some(("slow_command", "0".into())),
             us => Some(("slow_command", format!("{}ms", (us / 1_000).max(1)))),
         },
+    },
+    InRedisTerms {
+        name: "notify-keyspace-events",
+        get: |settings| settings.notify_keyspace_events.to_string(),
+        set: |value| Some(("notify_keyspace_events", value.to_owned())),
     },
     InRedisTerms {
         name: "slowlog-max-len",

@@ -49,6 +49,7 @@ mod set;
 mod set_forms;
 mod shutdown;
 mod slowlog;
+mod spec;
 mod stats;
 mod substring;
 #[cfg(test)]
@@ -60,20 +61,17 @@ mod ttl;
 mod without;
 
 use std::collections::HashMap;
-use std::pin::Pin;
-use std::rc::Rc;
 use std::sync::LazyLock;
 
-use larder_protocol::{Reply, Request};
+use larder_protocol::Request;
 
 pub use host::{Host, VERSION};
 pub use set::unconditional_deadline;
+pub use spec::{Class, Group, Job, Keys, Run, Spec, StepFn};
 pub use transaction::{admit, leave, refuse};
 
-use crate::cache::{Stop, Taking, View};
-use crate::clients::{Client, Paused, Protocol};
+use crate::clients::{Client, Protocol};
 use crate::error::CommandError;
-use crate::latency::OpClass;
 
 /// Every command, in alphabetical order.
 pub static REGISTRY: &[&Spec] = &[
@@ -179,170 +177,6 @@ pub static REGISTRY: &[&Spec] = &[
     &transaction::WATCH,
 ];
 
-/// What there is to know about a command without running it.
-#[derive(Debug)]
-pub struct Spec {
-    /// Its name, in lower case.
-    pub name: &'static str,
-    /// Its arguments, as HELP shows them.
-    pub usage: &'static str,
-    /// Words including the name: exactly `n`, or with a minus sign at least that many.
-    pub arity: i32,
-    /// Who may run it and what it does to the data.
-    pub class: Class,
-    /// Where documentation lists it.
-    pub group: Group,
-    /// Which of its words are keys.
-    pub keys: Keys,
-    /// One line.
-    pub summary: &'static str,
-    /// What runs it.
-    pub run: Run,
-}
-
-/// What a command does to the data, and so who may run it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
-    /// Looks at entries.
-    Read,
-    /// Stores or changes entries.
-    Write,
-    /// Only deletes: what can still be done when the disk is full.
-    Delete,
-    /// Looks at or changes the daemon, or deletes everything.
-    Admin,
-    /// Concerns the connection only.
-    Connection,
-}
-
-impl Class {
-    /// What it does to the room there is, if anything.
-    #[must_use]
-    pub fn taking(self) -> Option<Taking> {
-        match self {
-            Self::Write => Some(Taking::Entries),
-            Self::Delete => Some(Taking::Deletions),
-            Self::Read | Self::Admin | Self::Connection => None,
-        }
-    }
-
-    /// As what its durations are recorded.
-    #[must_use]
-    pub fn op(self) -> OpClass {
-        match self {
-            Self::Read => OpClass::Read,
-            Self::Write => OpClass::Write,
-            Self::Delete => OpClass::Delete,
-            Self::Admin | Self::Connection => OpClass::Other,
-        }
-    }
-}
-
-/// The groups of Redis's own documentation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Group {
-    /// Values.
-    String,
-    /// Keys, whatever they hold.
-    Generic,
-    /// The daemon.
-    Server,
-    /// The connection.
-    Connection,
-    /// Several commands as one.
-    Transactions,
-    /// Messages.
-    PubSub,
-    /// Scripts.
-    Scripting,
-}
-
-impl Group {
-    /// Its name in COMMAND DOCS.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::String => "string",
-            Self::Generic => "generic",
-            Self::Server => "server",
-            Self::Connection => "connection",
-            Self::Transactions => "transactions",
-            Self::PubSub => "pubsub",
-            Self::Scripting => "scripting",
-        }
-    }
-}
-
-/// The positions of a command's keys among its words, the name being word 0, as COMMAND INFO gives them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Keys {
-    /// Position of the first; 0 where there is none.
-    pub first: usize,
-    /// Position of the last; negative counts from the end.
-    pub last: isize,
-    /// Distance between two.
-    pub step: usize,
-    /// Whether the command usually replaces what is there without looking at it.
-    pub overwritten: bool,
-    /// Whether the word before the first says how many there are.
-    pub counted: bool,
-}
-
-impl Keys {
-    /// No keys.
-    pub const NONE: Self = Self { first: 0, last: 0, step: 0, overwritten: false, counted: false };
-    /// The first argument.
-    pub const FIRST: Self = Self { first: 1, last: 1, step: 1, overwritten: false, counted: false };
-    /// The second argument, after a subcommand.
-    pub const SECOND: Self = Self { first: 2, last: 2, step: 1, overwritten: false, counted: false };
-    /// The first argument, overwritten.
-    pub const FIRST_OVERWRITTEN: Self = Self { overwritten: true, ..Self::FIRST };
-    /// Every argument.
-    pub const ALL: Self = Self { first: 1, last: -1, step: 1, overwritten: false, counted: false };
-    /// Every other argument, overwritten.
-    pub const PAIRS: Self = Self { first: 1, last: -1, step: 2, overwritten: true, counted: false };
-
-    /// The keys of a request.
-    pub fn of(self, request: Request<'_>) -> impl Iterator<Item = &[u8]> {
-        let words = request.len();
-        let last =
-            if self.last < 0 { words.saturating_add_signed(self.last) } else { self.last.unsigned_abs() };
-        let mut count = if self.first == 0 { 0 } else { (last + 1).saturating_sub(self.first) };
-        if self.counted {
-            let said = request.get(self.first.saturating_sub(2)).and_then(args::integer);
-            let said = said.and_then(|said| usize::try_from(said).ok()).unwrap_or(0);
-            count = count.min(said.saturating_mul(self.step));
-        }
-        request.tail(self.first.saturating_sub(1)).take(count).step_by(self.step.max(1))
-    }
-}
-
-/// A command that takes a while. It owns what it needs, and other commands run beside it.
-pub type Job<'a> = Pin<Box<dyn Future<Output = Result<Reply, CommandError>> + 'a>>;
-
-/// How a command runs.
-pub enum Run {
-    /// In one uninterrupted step on the cache.
-    Step(fn(Request<'_>, &mut View<'_>) -> Result<Reply, Stop>),
-    /// On the connection and what is known about the daemon.
-    Local(fn(Request<'_>, &Rc<Client>, &Host) -> Result<Reply, CommandError>),
-    /// Over several turns of the event loop; the arguments are checked at once.
-    Job(for<'a> fn(Request<'_>, &'a Host) -> Result<Job<'a>, CommandError>),
-    /// As a job, on the connection as well.
-    Session(for<'a> fn(Request<'_>, &'a Rc<Client>, &'a Host) -> Result<Job<'a>, CommandError>),
-}
-
-impl std::fmt::Debug for Run {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Step(_) => "Step",
-            Self::Local(_) => "Local",
-            Self::Job(_) => "Job",
-            Self::Session(_) => "Session",
-        })
-    }
-}
-
 /// Longest name that is looked up; longer ones cannot be commands.
 const NAME_BYTES_MAX: usize = 16;
 
@@ -376,24 +210,6 @@ pub fn resolve(request: Request<'_>, key_bytes_max: usize) -> Result<(usize, &'s
         }
     }
     Ok((index, spec))
-}
-
-impl Spec {
-    /// Whether it is held back while such commands are. CLIENT never is, so that a pause can be ended.
-    #[must_use]
-    pub fn is_held_back_by(&self, paused: Paused) -> bool {
-        match paused {
-            Paused::All => self.name != "client",
-            Paused::Writes => self.class.taking().is_some() || matches!(self.name, "exec" | "publish"),
-        }
-    }
-
-    /// Whether a request of that many words, the name included, may be meant.
-    #[must_use]
-    pub fn takes(&self, words: usize) -> bool {
-        let bound = self.arity.unsigned_abs() as usize;
-        if self.arity < 0 { words >= bound } else { words == bound }
-    }
 }
 
 #[cfg(test)]

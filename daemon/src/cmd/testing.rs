@@ -59,12 +59,15 @@ impl Bench {
         assert!(!matches!(progress, Progress::Broken(_)), "{line}: {progress:?}");
         let request = requests.get(0, input.as_bytes());
         let Self { bare, counters, now_ms, rules } = self;
-        let done = resolve(request, 1_000).map_err(Stop::from).and_then(|(_, spec)| match spec.run {
-            Run::Step(run) => bare.step(counters, *now_ms, *rules, |view: &mut View<'_>| run(request, view)),
-            Run::Local(_) | Run::Job(_) | Run::Session(_) => {
-                panic!("{line}: not a command that runs on the cache alone")
-            }
-        });
+        let done =
+            resolve(request, 1_000).map_err(Stop::from).and_then(|(_, spec)| match spec.run.of(request) {
+                Run::Step(run) => {
+                    bare.step(counters, *now_ms, *rules, |view: &mut View<'_>| run(request, view))
+                }
+                Run::Local(_) | Run::Job(_) | Run::StepOrJob(..) | Run::Session(_) => {
+                    panic!("{line}: not a command that runs on the cache alone")
+                }
+            });
         match done {
             Ok(reply) => reply,
             Err(Stop::Error(error)) => Reply::error(error.to_string()),

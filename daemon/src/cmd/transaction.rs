@@ -180,7 +180,7 @@ fn exec<'a>(_: Request<'_>, client: &'a Rc<Client>, host: &'a Host) -> Result<Jo
                 host.cache.room(what).await.map_err(|error| CommandError::ExecRefused(error.to_string()))?;
             }
         }
-        let takes_turns = queue.iter().any(|queued| matches!(queued.spec.run, Run::Job(_)));
+        let takes_turns = queue.iter().any(|queued| matches!(queued.run(), Run::Job(_)));
         if takes_turns {
             let hold = host.cache.hold().await;
             let replies = over_turns(&hold, &queue, watch, client, host).await?;
@@ -211,6 +211,10 @@ impl Queued {
         const LOOKING: [&[u8]; 8] = [b"nx", b"xx", b"get", b"keepttl", b"ifeq", b"ifne", b"ifdeq", b"ifdne"];
         let looking = |word: &[u8]| LOOKING.iter().any(|option| word.eq_ignore_ascii_case(option));
         !self.spec.keys.overwritten || self.request.as_request().args().any(looking)
+    }
+
+    fn run(&self) -> Run {
+        self.spec.run.of(self.request.as_request())
     }
 
     fn keys(&self) -> impl Iterator<Item = Key> {
@@ -247,15 +251,16 @@ async fn in_one_step(
             .iter()
             .map(|queued| {
                 let watch = Stopwatch::start();
-                let done = match queued.spec.run {
+                let done = match queued.run() {
                     Run::Step(run) => host.cache.run(&mut missing, |view| {
                         view.begin_command();
+                        view.name_command(queued.spec.name);
                         let done = run(queued.request.as_request(), view);
                         depends |= view.depends_on_commit();
                         done
                     }),
                     Run::Local(run) => run(queued.request.as_request(), client, host).map_err(Stop::Error),
-                    Run::Job(_) | Run::Session(_) => {
+                    Run::Job(_) | Run::StepOrJob(..) | Run::Session(_) => {
                         unreachable!("these are run over several turns, or not queued")
                     }
                 };
@@ -301,14 +306,20 @@ async fn over_turns(
     for queued in queue {
         let request = queued.request.as_request();
         let stopwatch = Stopwatch::start();
-        let done = match queued.spec.run {
-            Run::Step(run) => hold.run(Box::pin(host.step(|view| run(request, view)))).await,
+        let done = match queued.run() {
+            Run::Step(run) => {
+                hold.run(Box::pin(host.step(|view| {
+                    view.name_command(queued.spec.name);
+                    run(request, view)
+                })))
+                .await
+            }
             Run::Local(run) => run(request, client, host),
             Run::Job(start) => match start(request, host) {
                 Ok(job) => hold.run(job).await,
                 Err(error) => Err(error),
             },
-            Run::Session(_) => unreachable!("these are not queued"),
+            Run::StepOrJob(..) | Run::Session(_) => unreachable!("these are not queued"),
         };
         replies.push(answer(queued, done, &stopwatch, host));
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::units::{self, show_bytes, show_span};
 use super::{Durability, Level, Settings};
+use crate::notices::Told;
 
 /// How to reach one field of [`Settings`].
 #[derive(Debug)]
@@ -38,6 +39,8 @@ pub enum Kind {
     Durability(Field<Durability>),
     /// The least important event that is logged.
     Level(Field<Level>),
+    /// Which changes of keys are told.
+    Told(Field<Told>),
 }
 
 impl Kind {
@@ -52,6 +55,7 @@ impl Kind {
             Self::Span(..) | Self::MaybeSpan(..) => "DURATION",
             Self::Durability(_) => "WHEN",
             Self::Level(_) => "LEVEL",
+            Self::Told(_) => "LETTERS",
         }
     }
 
@@ -72,7 +76,7 @@ impl Kind {
             Self::Span(_, range) | Self::MaybeSpan(_, range) => {
                 Some(format!("{} to {}", show_span(*range.start()), show_span(*range.end())))
             }
-            Self::Path(_) | Self::Mode(_) | Self::Durability(_) | Self::Level(_) => None,
+            Self::Path(_) | Self::Mode(_) | Self::Durability(_) | Self::Level(_) | Self::Told(_) => None,
         }
     }
 
@@ -109,6 +113,7 @@ impl Kind {
                 *(field.of_mut)(settings) = choose(text, Durability::ALL, Durability::as_str)?;
             }
             Self::Level(field) => *(field.of_mut)(settings) = choose(text, Level::ALL, Level::as_str)?,
+            Self::Told(field) => *(field.of_mut)(settings) = text.parse()?,
         }
         Ok(())
     }
@@ -126,6 +131,7 @@ impl Kind {
             Self::MaybeSpan(field, _) => show_span((field.of)(settings).unwrap_or_default()),
             Self::Durability(field) => (field.of)(settings).as_str().to_owned(),
             Self::Level(field) => (field.of)(settings).as_str().to_owned(),
+            Self::Told(field) => (field.of)(settings).to_string(),
         }
     }
 

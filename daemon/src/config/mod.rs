@@ -30,6 +30,8 @@ pub use task::Task;
 use larder_protocol::{FrameLimits, limits};
 use table::SETTINGS;
 
+use crate::notices::Told;
+
 /// Every setting's value. The fields are in the order of the table, where each has its meaning, unit and range.
 #[expect(missing_docs, reason = "the table's help says what each is; a second wording would drift from it")]
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +67,7 @@ pub struct Settings {
     pub buffer_budget_bytes: usize,
     /// Unread messages of a subscriber at which it is disconnected, in bytes.
     pub subscriber_buffer_bytes: usize,
+    pub notify_keyspace_events: Told,
     pub stats_interval: Duration,
     pub slow_command: Option<Duration>,
     pub slow_commands_kept: usize,
@@ -163,6 +166,7 @@ impl Default for Settings {
             half_request_timeout: Duration::ZERO,
             buffer_budget_bytes: 0,
             subscriber_buffer_bytes: 0,
+            notify_keyspace_events: Told::default(),
             stats_interval: Duration::ZERO,
             slow_command: None,
             slow_commands_kept: 0,

@@ -167,6 +167,7 @@ mod tests {
             Kind::Span(..) | Kind::MaybeSpan(..) => "321ms",
             Kind::Durability(_) => "fsync",
             Kind::Level(_) => "debug",
+            Kind::Told(_) => "KE",
         };
         for setting in SETTINGS {
             let mut settings = Settings::default();

@@ -55,7 +55,9 @@ impl Connection {
                             if paused.is_some_and(|paused| spec.is_held_back_by(paused)) {
                                 return Pause::Held;
                             }
-                            let Run::Step(run) = spec.run else { return Pause::Other(index, spec) };
+                            let Run::Step(run) = spec.run.of(request) else {
+                                return Pause::Other(index, spec);
+                            };
                             if match spec.class.taking() {
                                 Some(Taking::Entries) => !room.0,
                                 Some(Taking::Deletions) => !room.1,
@@ -67,6 +69,7 @@ impl Connection {
                                 return Pause::TurnFull;
                             }
                             let big = is_big(request).then(Stopwatch::start);
+                            view.name_command(spec.name);
                             let done = run(request, view);
                             if matches!(done, Err(Stop::Missing)) {
                                 look_ahead(requests, input.bytes(), *next + 1, view);

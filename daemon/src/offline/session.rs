@@ -10,6 +10,8 @@ use crate::buffer::Generation;
 use crate::cache;
 use crate::clock::Clock;
 use crate::config::Settings;
+use crate::entry::Key;
+use crate::notices::Sort;
 use crate::store::{BackedUp, Copies, Event, Journal, Sealed, Store, StoreError};
 
 /// An open store that nobody else uses.
@@ -33,6 +35,8 @@ impl Copies for NoCopies {
     fn has(&self, _: &[u8]) -> bool {
         false
     }
+
+    fn removed(&self, _: Sort, _: Vec<Key>) {}
 }
 
 impl Session {

@@ -54,12 +54,14 @@ pub(super) enum Manner {
 }
 
 /// What a slice did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Evicted {
     /// Rows deleted.
     pub(super) rows: usize,
     /// Bytes of their keys and values, as stored.
     pub(super) bytes: i64,
+    /// The keys.
+    pub(super) gone: Vec<Key>,
 }
 
 struct Candidate {
@@ -100,6 +102,7 @@ impl Evictor {
                 yielding.step();
                 rows.delete(&row.key, Some(row.size))?;
                 evicted.rows += 1;
+                evicted.gone.push(row.key.clone());
                 evicted.bytes += row.size.stored_bytes();
             }
             Ok(evicted)

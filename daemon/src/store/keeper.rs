@@ -34,6 +34,8 @@ use super::reserve::Reserve;
 use super::row::{Compression, Packer};
 use crate::buffer::Generation;
 use crate::clock::{Clock, Stopwatch};
+use crate::entry::Key;
+use crate::notices::Sort;
 pub use backup::BackedUp;
 pub(super) use messages::{Backing, Job};
 pub use messages::{Event, Evicted, Merged, Swept};
@@ -60,6 +62,9 @@ pub trait Copies: Send {
 
     /// Whether there is a copy of this key's row: it was read lately, or often.
     fn has(&self, key: &[u8]) -> bool;
+
+    /// These keys were removed because they had expired, or to make room. Copies of them are no longer asked for.
+    fn removed(&self, why: Sort, keys: Vec<Key>);
 }
 
 /// Figures that others read while the keeper works.

@@ -15,12 +15,14 @@ use crate::yielding::Yielding;
 pub(super) const ROWS_A_YIELD: u32 = 32;
 
 /// What a slice did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Done {
     /// Slots taken, or rows swept.
     pub(super) rows: usize,
     /// Entries found past their deadline.
     pub(super) expired: usize,
+    /// The keys of these.
+    pub(super) gone: Vec<Key>,
 }
 
 /// Runs `work` in one transaction; the accounting changes with it or not at all.
@@ -68,6 +70,7 @@ pub(super) fn merge_slice(
                 }
                 State::Live(_) => {
                     done.expired += 1;
+                    done.gone.push((*key).clone());
                     rows.delete(key, before)?;
                 }
                 State::Deleted => rows.delete(key, before)?,
@@ -125,7 +128,8 @@ pub(super) fn sweep_slice(
             rows.delete(key, Some(*size))?;
             yielding.step();
         }
-        Ok(Done { rows: expired.len(), expired: expired.len() })
+        let gone: Vec<Key> = expired.into_iter().map(|(key, _)| key).collect();
+        Ok(Done { rows: gone.len(), expired: gone.len(), gone })
     })
 }
 

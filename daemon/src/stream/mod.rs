@@ -3,7 +3,8 @@
 //!
 //! A task of the event loop takes a sample every `stats_interval`, keeps a history of them so that charts open filled, and
 //! passes both samples and events on. A listener who does not keep up misses messages and is told how many; nobody is
-//! waited for. Without listeners only the history is kept.
+//! waited for. Without listeners only the history is kept. Keyspace notifications, where they are switched on, are published
+//! here as well.
 
 mod history;
 mod sample;
@@ -18,6 +19,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::clients::Own;
 use crate::cmd::Host;
+use crate::notices::{Notice, Sort};
 use history::History;
 
 /// What a listener to larder's own channels may leave unread before it misses messages: about a minute of samples.
@@ -76,6 +78,7 @@ pub async fn run(host: Rc<Host>) {
                 next = (next + interval).max(Instant::now() + interval / 2);
             }
             () = host.cache.events().added() => pass_events_on(&host),
+            () = host.cache.noticed() => tell_changes(&host),
         }
     }
 }
@@ -98,6 +101,21 @@ fn pass_events_on(host: &Host) {
         host.stream.passed_on.set(event.sequence);
         if host.channels.has_own_listeners(EVENTS_CHANNEL) {
             host.channels.publish_own(Own::Events, EVENTS_CHANNEL, &event.to_json(), UNREAD_BYTES_MAX);
+        }
+    }
+}
+
+/// Publishes changes of keys on the channels that Redis has for them.
+fn tell_changes(host: &Host) {
+    let (told, notices) = host.cache.take_notices();
+    let limit = host.settings().subscriber_buffer_bytes;
+    for Notice { event, key, .. } in notices {
+        if told.has(Sort::ByKey) {
+            let channel = [b"__keyspace@0__:", &*key].concat();
+            host.channels.publish(&channel, event.as_bytes(), limit);
+        }
+        if told.has(Sort::ByEvent) {
+            host.channels.publish(format!("__keyevent@0__:{event}").as_bytes(), &key, limit);
         }
     }
 }

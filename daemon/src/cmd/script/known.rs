@@ -5,15 +5,34 @@
 
 use super::natives::{self as native, Native};
 
+/// What a script does.
+#[derive(Clone, Copy)]
+pub(super) enum Does {
+    /// Something in one step.
+    Step(Native),
+    /// Deletes the keys that match its only key, a pattern: over several turns.
+    DeleteMatching,
+}
+
 /// What the script with this canonical form does.
-pub(super) fn by_form(sha1: &str) -> Option<Native> {
-    FORMS.iter().find(|(known, _)| *known == sha1).map(|(_, native)| *native)
+pub(super) fn by_form(sha1: &str) -> Option<Does> {
+    if sha1 == DELETE_MATCHING_FORM {
+        return Some(Does::DeleteMatching);
+    }
+    FORMS.iter().find(|(known, _)| *known == sha1).map(|(_, native)| Does::Step(*native))
 }
 
 /// What the script with this text does.
-pub(super) fn by_sha1(sha1: &str) -> Option<Native> {
-    SCRIPTS.iter().find(|(known, ..)| *known == sha1).map(|(_, native, _)| *native)
+pub(super) fn by_sha1(sha1: &str) -> Option<Does> {
+    if sha1 == DELETE_MATCHING {
+        return Some(Does::DeleteMatching);
+    }
+    SCRIPTS.iter().find(|(known, ..)| *known == sha1).map(|(_, native, _)| Does::Step(*native))
 }
+
+/// The form and the text of [`Does::DeleteMatching`], which limits sends to reset its storage.
+const DELETE_MATCHING_FORM: &str = "74b724a5534a608cf74beb4051bc33c970606a12";
+const DELETE_MATCHING: &str = "f2994557f1daca13bfef97c2a31ca4b174e031ca";
 
 /// SHA-1 of the canonical form, and what it does.
 const FORMS: &[(&str, Native)] = &[

@@ -17,11 +17,13 @@ use sha1_smol::Sha1;
 
 use super::args::required_integer;
 use super::help::subcommands;
-use super::{Class, Client, Group, Host, Keys, Run, Spec};
+use super::{Class, Client, Group, Host, Job, Keys, Run, Spec, StepFn, args};
 use crate::cache::{Stop, View};
 use crate::error::{CommandError, shown};
+use crate::glob::Pattern;
 use canonical::canonical;
-use natives::{Call, Native};
+use known::Does;
+use natives::Call;
 
 /// Keys follow their number.
 const KEYS: Keys = Keys { first: 3, last: -1, step: 1, overwritten: false, counted: true };
@@ -65,12 +67,7 @@ pub(super) static SCRIPT: Spec = Spec {
     run: Run::Local(script),
 };
 
-const fn spec(
-    name: &'static str,
-    usage: &'static str,
-    summary: &'static str,
-    run: fn(Request<'_>, &mut View<'_>) -> Result<Reply, Stop>,
-) -> Spec {
+const fn spec(name: &'static str, usage: &'static str, summary: &'static str, run: StepFn) -> Spec {
     Spec {
         name,
         usage,
@@ -79,12 +76,33 @@ const fn spec(
         group: Group::Scripting,
         keys: KEYS,
         summary,
-        run: Run::Step(run),
+        run: Run::StepOrJob(run, takes_turns, delete_matching),
     }
 }
 
+/// Whether it is the one script that does not run in one step. Asked for every one, so the others must be told quickly.
+fn takes_turns(request: Request<'_>) -> bool {
+    let script = request.arg(0);
+    let quoted_keys =
+        |word: &[u8]| matches!(word[0], b'\'' | b'"') && word[1..].eq_ignore_ascii_case(b"keys");
+    let does = if script.len() == SHA1_DIGITS {
+        remembered(script)
+    } else if script.windows(5).any(quoted_keys) {
+        recognise(script).ok()
+    } else {
+        None
+    };
+    matches!(does, Some(Does::DeleteMatching))
+}
+
+fn delete_matching<'a>(request: Request<'_>, host: &'a Host) -> Result<Job<'a>, CommandError> {
+    let (keys, _) = split(request)?;
+    let pattern = Pattern::glob(args::pattern(keys.first().ok_or(CommandError::ScriptArguments)?)?);
+    Ok(Box::pin(async move { Ok(Reply::Int(host.cache.delete_matching(&pattern).await? as i64)) }))
+}
+
 /// Scripts recognised since the start, by their SHA-1: forms that no table has.
-static LEARNED: LazyLock<Mutex<HashMap<String, Native>>> = LazyLock::new(Mutex::default);
+static LEARNED: LazyLock<Mutex<HashMap<String, Does>>> = LazyLock::new(Mutex::default);
 
 /// Hexadecimal digits of a SHA-1.
 const SHA1_DIGITS: usize = 40;
@@ -97,7 +115,7 @@ fn sha1(bytes: &[u8]) -> String {
 }
 
 /// What the script does, if larder knows it. Its SHA-1 is remembered.
-fn recognise(text: &[u8]) -> Result<Native, CommandError> {
+fn recognise(text: &[u8]) -> Result<Does, CommandError> {
     let sha = sha1(text);
     if let Some(native) = remembered(sha.as_bytes()) {
         return Ok(native);
@@ -113,27 +131,33 @@ fn recognise(text: &[u8]) -> Result<Native, CommandError> {
 }
 
 /// What the script of that SHA-1 does, where larder knows it.
-fn remembered(sha: &[u8]) -> Option<Native> {
+fn remembered(sha: &[u8]) -> Option<Does> {
     let sha = std::str::from_utf8(sha).ok()?.to_ascii_lowercase();
     let learned = || LEARNED.lock().unwrap_or_else(PoisonError::into_inner).get(&sha).copied();
     known::by_sha1(&sha).or_else(learned)
 }
 
-fn run(
-    request: Request<'_>,
-    view: &mut View<'_>,
-    native: Result<Native, CommandError>,
-) -> Result<Reply, Stop> {
+fn run(request: Request<'_>, view: &mut View<'_>, does: Result<Does, CommandError>) -> Result<Reply, Stop> {
+    let (keys, args) = split(request)?;
+    match does? {
+        Does::Step(native) => native(&mut Call { keys, args, view }),
+        Does::DeleteMatching => unreachable!("it takes turns"),
+    }
+}
+
+type Words<'a> = Vec<&'a [u8]>;
+
+/// The keys and the arguments.
+fn split(request: Request<'_>) -> Result<(Words<'_>, Words<'_>), CommandError> {
     let count = required_integer(request.arg(1))?;
-    let given = request.len() - 3;
     let count =
         usize::try_from(count).map_err(|_| CommandError::Named("Number of keys can't be negative"))?;
-    if count > given {
-        return Err(CommandError::Named("Number of keys can't be greater than number of args").into());
-    }
     let mut keys: Vec<&[u8]> = request.tail(2).collect();
+    if count > keys.len() {
+        return Err(CommandError::Named("Number of keys can't be greater than number of args"));
+    }
     let args = keys.split_off(count);
-    native?(&mut Call { keys, args, view })
+    Ok((keys, args))
 }
 
 fn by_sha1(request: Request<'_>, view: &mut View<'_>) -> Result<Reply, Stop> {

@@ -273,6 +273,14 @@ pub const SETTINGS: &[Setting] = &[
         help: "Unread messages of a subscriber at which it is disconnected",
     },
     Setting {
+        name: "notify_keyspace_events",
+        group: Group::Log,
+        kind: Kind::Told(field!(notify_keyspace_events)),
+        default: Fallback::Text(""),
+        live: true,
+        help: "Changes of keys that are published, in Redis's letters: K or E for the channels, A for all or g, $, x, e and m",
+    },
+    Setting {
         name: "stats_interval",
         group: Group::Log,
         kind: Kind::Span(field!(stats_interval), INTERVAL_MIN..=MINUTE),

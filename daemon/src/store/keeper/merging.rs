@@ -10,6 +10,7 @@ use super::{Backing, Desk, End, Event, Evicted, Job, Merged};
 use crate::buffer::{Generation, Slot};
 use crate::clock::Stopwatch;
 use crate::entry::Key;
+use crate::notices::Sort;
 use crate::store::StoreError;
 use crate::store::evict::Manner;
 use crate::store::journal::Found;
@@ -114,6 +115,7 @@ impl Desk {
                 merge::merge_slice(connection, accounting, packer, &rest[..rows], now_ms).map_err(sqlite)?;
             progress.rows += done.rows;
             progress.expired += done.expired;
+            self.setup.copies.removed(Sort::Expired, done.gone);
             self.pressure = 1;
         } else {
             merge::finish(&self.connection, &mut self.accounting, progress.generation).map_err(sqlite)?;
@@ -188,6 +190,7 @@ impl Desk {
             let evicted = evictor.evict_slice(connection, accounting, manner, &hot).map_err(sqlite)?;
             gone.rows += evicted.rows;
             gone.bytes += evicted.bytes;
+            setup.copies.removed(Sort::Evicted, evicted.gone);
         }
         Ok(())
     }
@@ -201,6 +204,7 @@ impl Desk {
             let swept = merge::sweep_slice(&self.connection, &mut self.accounting, slice, now_ms)
                 .map_err(self.sqlite("clean up"))?;
             *expired += swept.rows;
+            self.setup.copies.removed(Sort::Expired, swept.gone);
             if swept.rows < slice {
                 break;
             }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::{Desk, End, Event, Sweep, Swept};
 use crate::clock::Stopwatch;
+use crate::notices::Sort;
 use crate::store::main_file::{self, PAGE_BYTES};
 use crate::store::{StoreError, merge};
 
@@ -92,6 +93,7 @@ impl Desk {
                 // Gone, whatever becomes of the log.
                 sweep.rows += done.rows;
             }
+            self.setup.copies.removed(Sort::Expired, done.gone);
             self.bound_log()?;
             Ok(done.rows == slice)
         });

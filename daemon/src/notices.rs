@@ -1,0 +1,297 @@
+//! Keyspace notifications: which changes of keys are told, as `notify_keyspace_events` says in Redis's letters, and what they
+//! are called. Used by the cache, which notes what its commands change, and by the stream, which publishes it. A leaf.
+//!
+//! A change is told after its commit. That a key has expired or was evicted is told when its entry is removed: by a
+//! merge, or by a clean-up.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::entry::Key;
+
+/// Keys noted by other threads that nobody has taken yet: more are not noted.
+const UNTAKEN_MAX: usize = 65_536;
+
+/// Which changes are told, and on which channels: the letters of Redis.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Told(u16);
+
+/// A sort of change, or of channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u16)]
+pub enum Sort {
+    /// `K`: on the channel of the key.
+    ByKey = 1,
+    /// `E`: on the channel of the event.
+    ByEvent = 2,
+    /// `g`: commands for any type.
+    Generic = 4,
+    /// `$`: commands for strings.
+    String = 8,
+    /// `x`: expired.
+    Expired = 16,
+    /// `e`: evicted.
+    Evicted = 32,
+    /// `m`: read and not found.
+    Missed = 64,
+}
+
+/// The letters, `A` aside.
+const LETTERS: [(char, u16); 7] = [
+    ('g', Sort::Generic as u16),
+    ('$', Sort::String as u16),
+    ('x', Sort::Expired as u16),
+    ('e', Sort::Evicted as u16),
+    ('K', Sort::ByKey as u16),
+    ('E', Sort::ByEvent as u16),
+    ('m', Sort::Missed as u16),
+];
+
+/// What `A` stands for. Misses are not among it, as in Redis.
+const ALL: u16 = Sort::Generic as u16 | Sort::String as u16 | Sort::Expired as u16 | Sort::Evicted as u16;
+
+/// Letters for what larder does not have: lists, sets, hashes, sorted sets, streams, modules.
+const WITHOUT_EFFECT: &str = "lshztd";
+
+impl Told {
+    /// Whether changes of that sort are told on some channel.
+    #[must_use]
+    pub fn tells(self, sort: Sort) -> bool {
+        self.0 & sort as u16 != 0 && self.0 & (Sort::ByKey as u16 | Sort::ByEvent as u16) != 0
+    }
+
+    /// Whether it has that letter.
+    #[must_use]
+    pub fn has(self, sort: Sort) -> bool {
+        self.0 & sort as u16 != 0
+    }
+
+    /// Whether anything is told at all.
+    #[must_use]
+    pub fn any(self) -> bool {
+        let sorts = ALL | Sort::Missed as u16;
+        self.0 & sorts != 0 && self.0 & (Sort::ByKey as u16 | Sort::ByEvent as u16) != 0
+    }
+}
+
+impl FromStr for Told {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut told = 0;
+        for letter in text.chars() {
+            told |= match LETTERS.iter().find(|(known, _)| *known == letter) {
+                Some((_, bits)) => *bits,
+                None if letter == 'A' => ALL,
+                None if WITHOUT_EFFECT.contains(letter) => 0,
+                None => return Err(format!("not letters out of KEg$xeAm: {letter:?}")),
+            };
+        }
+        Ok(Self(told))
+    }
+}
+
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = self.0 & ALL == ALL;
+        if all {
+            f.write_str("A")?;
+        }
+        for (letter, bits) in LETTERS {
+            if self.0 & bits != 0 && !(all && ALL & bits != 0) {
+                write!(f, "{letter}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A change of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// What sort it is.
+    pub sort: Sort,
+    /// What Redis calls it.
+    pub event: &'static str,
+    /// The key.
+    pub key: Key,
+}
+
+/// What Redis calls it when `command` stores an entry.
+fn stored(command: &str) -> (Sort, &'static str) {
+    match command {
+        "incr" | "decr" | "incrby" | "decrby" => (Sort::String, "incrby"),
+        "incrbyfloat" => (Sort::String, "incrbyfloat"),
+        "append" => (Sort::String, "append"),
+        "setrange" => (Sort::String, "setrange"),
+        "expire" | "pexpire" | "expireat" | "pexpireat" | "getex" => (Sort::Generic, "expire"),
+        "persist" => (Sort::Generic, "persist"),
+        "rename" | "renamenx" => (Sort::Generic, "rename_to"),
+        "copy" => (Sort::Generic, "copy_to"),
+        _ => (Sort::String, "set"),
+    }
+}
+
+/// What Redis calls it when `command` deletes an entry.
+fn deleted(command: &str) -> (Sort, &'static str) {
+    match command {
+        "rename" | "renamenx" => (Sort::Generic, "rename_from"),
+        _ => (Sort::Generic, "del"),
+    }
+}
+
+/// The changes of the commands that have run, until their commit and afterwards until they are told.
+#[derive(Debug, Default)]
+pub struct Notices {
+    told: Told,
+    /// The command that runs.
+    command: &'static str,
+    uncommitted: Vec<Notice>,
+    committed: Vec<Notice>,
+}
+
+impl Notices {
+    /// Which changes are noted from now on.
+    pub fn tell(&mut self, told: Told) {
+        self.told = told;
+    }
+
+    /// Whether there is anything to note.
+    #[must_use]
+    pub fn any(&self) -> bool {
+        self.told.any()
+    }
+
+    /// The changes that follow are this command's.
+    pub fn by(&mut self, command: &'static str) {
+        self.command = command;
+    }
+
+    /// An entry was stored.
+    pub fn stored(&mut self, key: &[u8], with_ttl: bool) {
+        let (sort, event) = match self.command {
+            "getex" if !with_ttl => (Sort::Generic, "persist"),
+            command => stored(command),
+        };
+        self.note(sort, event, key);
+        if event == "set" && with_ttl {
+            self.note(Sort::Generic, "expire", key);
+        }
+    }
+
+    /// An entry was deleted.
+    pub fn deleted(&mut self, key: &[u8]) {
+        let (sort, event) = deleted(self.command);
+        self.note(sort, event, key);
+    }
+
+    /// A key was read and is not there.
+    pub fn missed(&mut self, key: &[u8]) {
+        if self.told.tells(Sort::Missed) {
+            // Nothing was changed, so there is no commit to wait for.
+            self.committed.push(Notice { sort: Sort::Missed, event: "keymiss", key: key.into() });
+        }
+    }
+
+    fn note(&mut self, sort: Sort, event: &'static str, key: &[u8]) {
+        if self.told.tells(sort) {
+            self.uncommitted.push(Notice { sort, event, key: key.into() });
+        }
+    }
+
+    /// What was noted is committed. Whether there is something to tell.
+    pub fn commit(&mut self) -> bool {
+        self.committed.append(&mut self.uncommitted);
+        !self.committed.is_empty()
+    }
+
+    /// What was noted did not come to be.
+    pub fn discard(&mut self) {
+        self.uncommitted.clear();
+    }
+
+    /// Adds changes that other threads have made.
+    pub fn add(&mut self, notices: impl Iterator<Item = Notice>) {
+        let told = self.told;
+        self.committed.extend(notices.filter(|notice| told.tells(notice.sort)));
+    }
+
+    /// What is to be told, and on which channels.
+    pub fn take(&mut self) -> (Told, Vec<Notice>) {
+        (self.told, std::mem::take(&mut self.committed))
+    }
+}
+
+/// Keys that other threads have removed, until the event loop takes them.
+#[derive(Debug, Default)]
+pub struct Removed {
+    wanted: AtomicBool,
+    keys: Mutex<Vec<(Sort, Key)>>,
+}
+
+impl Removed {
+    /// Whether keys are to be noted from now on.
+    pub fn want(&self, wanted: bool) {
+        self.wanted.store(wanted, Ordering::Relaxed);
+    }
+
+    /// Notes keys, if that is wanted and there is room.
+    pub fn note(&self, sort: Sort, keys: Vec<Key>) {
+        if self.wanted.load(Ordering::Relaxed) {
+            let mut noted = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+            let room = UNTAKEN_MAX - noted.len();
+            noted.extend(keys.into_iter().take(room).map(|key| (sort, key)));
+        }
+    }
+
+    /// Takes what has been noted.
+    pub fn take(&self) -> impl Iterator<Item = Notice> {
+        let keys = std::mem::take(&mut *self.keys.lock().unwrap_or_else(PoisonError::into_inner));
+        keys.into_iter().map(|(sort, key)| {
+            let event = if sort == Sort::Expired { "expired" } else { "evicted" };
+            Notice { sort, event, key }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_are_read_and_shown_as_redis_does() {
+        for (text, shown) in [
+            ("", ""),
+            ("KEA", "AKE"),
+            ("Kg$xe", "AK"),
+            ("xE", "xE"),
+            ("KEAm", "AKEm"),
+            ("lshzK", "K"),
+            ("Ex$", "$xE"),
+        ] {
+            assert_eq!(text.parse::<Told>().map(|told| told.to_string()), Ok(shown.to_owned()), "{text}");
+        }
+        assert!("KQ".parse::<Told>().unwrap_err().contains("'Q'"));
+        let told = |text: &str| text.parse::<Told>().unwrap();
+        assert!(told("Ex").tells(Sort::Expired) && !told("x").tells(Sort::Expired));
+        assert!(!told("Ex").tells(Sort::Generic) && !told("KE").any() && told("Km").any());
+    }
+
+    #[test]
+    fn removed_keys_are_noted_if_wanted_and_never_too_many() {
+        let removed = Removed::default();
+        removed.note(Sort::Expired, vec![(*b"a").into()]);
+        assert_eq!(removed.take().count(), 0);
+        removed.want(true);
+        removed.note(Sort::Evicted, vec![(*b"a").into()]);
+        let notices: Vec<_> = removed.take().collect();
+        assert_eq!((notices.len(), notices[0].event), (1, "evicted"));
+        for _ in 0..UNTAKEN_MAX + 10 {
+            removed.note(Sort::Expired, vec![(*b"a").into()]);
+        }
+        assert_eq!(removed.take().count(), UNTAKEN_MAX);
+    }
+}
