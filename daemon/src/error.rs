@@ -169,6 +169,9 @@ pub enum CommandError {
     /// Client-side caching.
     #[error("ERR larder does not track what clients have read; subscribe to a channel of your own instead")]
     NoTracking,
+    /// LATENCY GRAPH of an event that is not sampled.
+    #[error("ERR No samples available for event '{0}'")]
+    NoSamples(String),
     /// ACL CAT of a category there is not.
     #[error("ERR Unknown category '{0}'")]
     UnknownCategory(String),

@@ -58,12 +58,22 @@ fn one_who_does_not_read_can_be_ended() {
     let (mut admin, mut stuck) = (daemon.client(), daemon.client());
     let id = stuck.int("CLIENT ID");
     assert_eq!(admin.args(&["SET", "k", &"v".repeat(1 << 20)]), Reply::ok());
+    // Half of a request.
+    stuck.send(b"GET ").unwrap();
+    wait_until("the half of a request to arrive", || {
+        let line = text(&mut admin, &format!("CLIENT LIST ID {id}"));
+        if fields(&line)["qbuf"] == "4" { Ok(()) } else { Err(line) }
+    });
+    stuck.send(b"k\r\n").unwrap();
     // More answers than fit into the socket and the output.
     stuck.send("GET k\r\n".repeat(50).as_bytes()).unwrap();
     wait_until("the answers to pile up", || {
         let output = daemon.stats().get("output_bytes");
         if output > 0 { Ok(()) } else { Err(format!("{output}")) }
     });
+    let line = text(&mut admin, &format!("CLIENT LIST ID {id}"));
+    let unsent = |name| fields(&line)[name].parse::<usize>().unwrap();
+    assert!(unsent("obl") > 0 && unsent("tot-mem") >= unsent("obl"), "{line}");
     assert_eq!(admin.int(&format!("CLIENT KILL ID {id}")), 1);
     alone(&mut admin);
 }
