@@ -131,9 +131,12 @@ pub enum CommandError {
     /// CONFIG SET of something that does not exist.
     #[error("ERR Unknown option or number of arguments for CONFIG SET - '{0}'")]
     UnknownSetting(String),
-    /// CONFIG REWRITE: the settings file belongs to whoever administers it.
-    #[error("ERR larder does not write its settings file; put the setting there and send SIGHUP")]
-    NoRewrite,
+    /// CONFIG REWRITE where there is no settings file.
+    #[error("ERR The server is running without a config file")]
+    NoSettingsFile,
+    /// CONFIG REWRITE where the settings file cannot be written: why.
+    #[error("ERR Rewriting config file: {0}")]
+    Rewrite(String),
     /// EVALSHA of a script that larder does not know, or not any more.
     #[error("NOSCRIPT No matching script. Please use EVAL.")]
     NoScript,
@@ -166,6 +169,9 @@ pub enum CommandError {
     /// Client-side caching.
     #[error("ERR larder does not track what clients have read; subscribe to a channel of your own instead")]
     NoTracking,
+    /// LATENCY GRAPH of an event that is not sampled.
+    #[error("ERR No samples available for event '{0}'")]
+    NoSamples(String),
     /// ACL CAT of a category there is not.
     #[error("ERR Unknown category '{0}'")]
     UnknownCategory(String),

@@ -1,6 +1,7 @@
 //! The larderd program: reads the settings, takes the socket and the data directory, and serves until told to stop. Or
 //! does what a subcommand says.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use larderd::config::{self, Command, ConfigError, Environment, Settings};
@@ -34,7 +35,7 @@ fn main() -> ExitCode {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    match start(config.settings, log) {
+    match start(config.settings, config.file, log) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error}");
@@ -43,7 +44,11 @@ fn main() -> ExitCode {
     }
 }
 
-fn start(settings: Settings, log: LogHandle) -> Result<(), Box<dyn std::error::Error>> {
+fn start(
+    settings: Settings,
+    settings_file: Option<PathBuf>,
+    log: LogHandle,
+) -> Result<(), Box<dyn std::error::Error>> {
     // Early, so that a signal during the start is not lost.
     let signals = signals::listen()?;
     // Fewer files mean fewer connections, nothing worse.
@@ -53,6 +58,7 @@ fn start(settings: Settings, log: LogHandle) -> Result<(), Box<dyn std::error::E
     let (listener, _socket) = endpoint::listen(&settings.socket, settings.socket_mode)?;
     server::run(Start {
         settings,
+        settings_file,
         listener,
         connections_max: files.connections(),
         signals,

@@ -3,6 +3,7 @@
 //! Stopping: no more connections are accepted, those there are get the answers to what they have sent, what is committed
 //! is merged as far as time allows, and the files are closed.
 
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -47,6 +48,8 @@ const REPAIRS_MAX: u32 = 3;
 pub struct Start {
     /// The settings in force.
     pub settings: Settings,
+    /// The file they were read from, if there was one.
+    pub settings_file: Option<PathBuf>,
     /// The listening socket, non-blocking.
     pub listener: std::os::unix::net::UnixListener,
     /// Connections that the process has file descriptors for.
@@ -101,12 +104,15 @@ fn run_once(start: &mut Start) -> Result<(), ServeError> {
 }
 
 async fn serve(start: &mut Start) -> Result<(), ServeError> {
-    let Start { settings, listener, connections_max, signals, ready, reread, log } = start;
+    let Start { settings, settings_file, listener, connections_max, signals, ready, reread, log } = start;
     let settings = Rc::new(settings.clone());
     let (cache, background) = Cache::open(&settings, Clock::start(), REGISTRY.len())?;
     let listener = listener.try_clone().and_then(UnixListener::from_std).map_err(ServeError::Runtime)?;
     let fatal = cache.fatal().clone();
-    let host = Rc::new(Host::new(cache, Rc::clone(&settings), boot_id()));
+    let mut host = Host::new(cache, Rc::clone(&settings), boot_id());
+    host.settings_file.clone_from(settings_file);
+    host.log = Some(log.clone());
+    let host = Rc::new(host);
     let mut background = background.spawn();
     background.spawn_local(stream::run(Rc::clone(&host)));
     tell(&host, EventKind::Start, cmd::VERSION);
@@ -117,7 +123,7 @@ async fn serve(start: &mut Start) -> Result<(), ServeError> {
             accepted = listener.accept() => clients.accepted(accepted.map(|(stream, _)| stream)).await,
             Some(signal) = signals.recv() => match signal {
                 Signal::Stop => break Ok(()),
-                Signal::Reload => reload(&host, reread(), log),
+                Signal::Reload => reload(&host, reread()),
                 Signal::Report => report(&host).await,
             },
             () = host.clients.stop().cancelled() => break Ok(()),
@@ -253,7 +259,7 @@ fn peer(stream: &UnixStream) -> Peer {
 }
 
 /// Takes over what may change. Settings that cannot be read or make no sense leave everything as it was.
-fn reload(host: &Host, fresh: Result<Settings, ConfigError>, log: &LogHandle) {
+fn reload(host: &Host, fresh: Result<Settings, ConfigError>) {
     let fresh = match fresh {
         Ok(fresh) => fresh,
         Err(error) => {
@@ -262,7 +268,6 @@ fn reload(host: &Host, fresh: Result<Settings, ConfigError>, log: &LogHandle) {
         }
     };
     let Reloaded { changed, need_restart } = host.reload(&fresh);
-    log.set_level(host.settings().log_level);
     tell(host, EventKind::Reload, &changed.join(", "));
     let list = |names: &[&str]| if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
     tracing::info!(

@@ -58,12 +58,22 @@ fn one_who_does_not_read_can_be_ended() {
     let (mut admin, mut stuck) = (daemon.client(), daemon.client());
     let id = stuck.int("CLIENT ID");
     assert_eq!(admin.args(&["SET", "k", &"v".repeat(1 << 20)]), Reply::ok());
+    // Half of a request.
+    stuck.send(b"GET ").unwrap();
+    wait_until("the half of a request to arrive", || {
+        let line = text(&mut admin, &format!("CLIENT LIST ID {id}"));
+        if fields(&line)["qbuf"] == "4" { Ok(()) } else { Err(line) }
+    });
+    stuck.send(b"k\r\n").unwrap();
     // More answers than fit into the socket and the output.
     stuck.send("GET k\r\n".repeat(50).as_bytes()).unwrap();
     wait_until("the answers to pile up", || {
         let output = daemon.stats().get("output_bytes");
         if output > 0 { Ok(()) } else { Err(format!("{output}")) }
     });
+    let line = text(&mut admin, &format!("CLIENT LIST ID {id}"));
+    let unsent = |name| fields(&line)[name].parse::<usize>().unwrap();
+    assert!(unsent("obl") > 0 && unsent("tot-mem") >= unsent("obl"), "{line}");
     assert_eq!(admin.int(&format!("CLIENT KILL ID {id}")), 1);
     alone(&mut admin);
 }
@@ -137,6 +147,54 @@ fn settings_change_while_it_runs() {
     assert!(reply.contains("needs a restart"), "{reply}");
     client.check("CONFIG RESETSTAT", "+OK");
     assert!(daemon.stats().get("commands") < 5);
+}
+
+#[test]
+fn settings_that_were_set_go_into_the_file() {
+    let daemon = Daemon::start(&[]);
+    daemon.client().check("CONFIG REWRITE", "-ERR The server is running without a config file");
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("larder.toml");
+    std::fs::write(&file, "# ours\nmax_key = \"1KiB\" # short\nreaders = 2\n").unwrap();
+    let mut daemon = Daemon::start(&["--config", file.to_str().unwrap()]);
+    let mut client = daemon.client();
+    client.check("CONFIG REWRITE", "+OK");
+    client.check("CONFIG SET max_key 2KiB default_ttl 1h", "+OK");
+    client.check("CONFIG REWRITE", "+OK");
+    let expected = "# ours\nmax_key = \"2KiB\" # short\nreaders = 2\ndefault_ttl = \"1h\"\n";
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), expected);
+    assert!(daemon.terminate().success());
+    daemon.restart();
+    daemon.client().check("CONFIG GET max_key", "[=max_key =2KiB]");
+}
+
+#[test]
+fn durations_have_percentiles() {
+    let daemon = Daemon::start(&[]);
+    let mut client = daemon.client();
+    client.send(format!("{}SET k v\r\n", "GET k\r\n".repeat(20)).as_bytes()).unwrap();
+    for _ in 0..21 {
+        client.read().unwrap();
+    }
+    client.check("DEBUG SLEEP 0.05", "+OK");
+    let info = text(&mut client, "INFO latencystats larder");
+    let percentiles = |name: &str| {
+        let line = info.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("{info}"));
+        let values = line.split(',').map(|pair| pair.split_once('=').unwrap().1.parse::<f64>().unwrap());
+        values.collect::<Vec<_>>()
+    };
+    let get = percentiles("latency_percentiles_usec_get:");
+    assert!(get.len() == 3 && get[0] > 0.0 && get.is_sorted(), "{get:?}");
+    assert!(percentiles("latency_percentiles_usec_debug:")[0] > 45_000.0, "{info}");
+    // The write's answer waits for its commit.
+    assert!(percentiles("answer_us_write:")[0] > 0.0, "{info}");
+    assert!(percentiles("answer_us_other:")[2] >= 50_000.0, "{info}");
+    let Reply::Array(histograms) = client.cmd("LATENCY HISTOGRAM get nope") else { panic!("a list") };
+    assert_eq!((histograms.len(), histograms[0].bytes()), (2, &b"get"[..]));
+    let Reply::Array(fields) = &histograms[1] else { panic!("{histograms:?}") };
+    assert_eq!(fields[1], Reply::Integer(20));
+    client.check("CONFIG RESETSTAT", "+OK");
+    client.check("LATENCY HISTOGRAM get", "[]");
 }
 
 /// What `redis_exporter` graphs, and what client libraries look for.

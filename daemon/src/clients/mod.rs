@@ -52,6 +52,10 @@ pub struct Client {
     pub last_command: Cell<Option<usize>>,
     /// Whether it asked not to be ended for want of memory; nobody is.
     pub no_evict: Cell<bool>,
+    /// Bytes of a request that has not come whole yet.
+    pub unparsed: Cell<usize>,
+    /// Bytes of answers that it has not taken yet.
+    pub unsent: Cell<usize>,
     /// Messages on their way to it.
     pub mailbox: Mailbox,
     /// The transaction it has begun, if any.
@@ -191,6 +195,8 @@ impl Client {
             commands: Cell::new(0),
             last_command: Cell::new(None),
             no_evict: Cell::new(false),
+            unparsed: Cell::new(0),
+            unsent: Cell::new(0),
             mailbox: Mailbox::default(),
             transaction: RefCell::default(),
             watch: RefCell::default(),

@@ -7,7 +7,7 @@ use larder_protocol::{Dialect, OwnedRequest, Reply, Request};
 
 use super::help::subcommands;
 use super::traits::{categories, flags, key_flags};
-use super::{Class, Client, Group, Host, Keys, REGISTRY, Run, Spec, args, find};
+use super::{Class, Client, Group, Host, Keys, REGISTRY, Run, Spec, args, find, usage};
 use crate::error::{CommandError, shown};
 use crate::glob::Pattern;
 
@@ -145,7 +145,11 @@ fn key_specs(spec: &Spec) -> Vec<Reply> {
 
 fn docs(spec: &Spec) -> (Reply, Reply) {
     let fields = [("summary", spec.summary), ("since", "1.0.0"), ("group", spec.group.name())];
-    let fields = fields.into_iter().map(|(name, value)| (Reply::bulk(name), Reply::bulk(value))).collect();
+    let mut fields: Vec<_> =
+        fields.into_iter().map(|(name, value)| (Reply::bulk(name), Reply::bulk(value))).collect();
+    if !spec.usage.is_empty() {
+        fields.push((Reply::bulk("arguments"), usage::arguments(spec.usage)));
+    }
     (Reply::bulk(spec.name), Reply::Map(fields))
 }
 

@@ -1,14 +1,15 @@
 //! `CONFIG GET pattern [pattern ...] | SET name value [name value ...] | RESETSTAT | REWRITE`: settings by name, larder's own
 //! and those Redis clients ask for, in Redis's terms.
 //!
-//! SET changes what a reload can change, until the next reload or restart: several settings together or none.
+//! SET changes what a reload can change, until the next reload or restart: several settings together or none. REWRITE puts
+//! what was set into the settings file.
 
 use std::rc::Rc;
 
 use larder_protocol::{Reply, Request};
 
 use super::help::subcommands;
-use super::{Class, Client, Group, Host, Keys, Run, Spec};
+use super::{Class, Client, Group, Host, Keys, Run, Spec, args};
 use crate::config::table::{self, SETTINGS};
 use crate::config::{Durability, Settings};
 use crate::error::{CommandError, shown};
@@ -36,7 +37,7 @@ fn run(request: Request<'_>, _: &Rc<Client>, host: &Host) -> Result<Reply, Comma
             host.reset_counters();
             Ok(Reply::OK)
         }
-        (b"rewrite", 2) => Err(CommandError::NoRewrite),
+        (b"rewrite", 2) => host.rewrite_settings().map(|()| Reply::OK),
         (b"help", 2) => Ok(subcommands(&SPEC)),
         (b"get", _) => Err(CommandError::Arity("config|get")),
         (b"set", _) => Err(CommandError::Arity("config|set")),
@@ -62,65 +63,96 @@ struct InRedisTerms {
     get: fn(&Settings) -> String,
     /// The setting of larder's that it stands for, and its value there.
     set: fn(&str) -> Option<(&'static str, String)>,
+    /// What is said of a value that cannot be set.
+    refused: &'static str,
 }
 
-const fn row(name: &'static str, get: fn(&Settings) -> String) -> InRedisTerms {
-    InRedisTerms { name, get, set: |_| None }
+const IMMUTABLE: &str = "can't set immutable config";
+const NOT_AN_INTEGER: &str = "argument couldn't be parsed into an integer";
+const NOT_A_SIZE: &str = "argument must be a memory value";
+
+const fn row(name: &'static str, refused: &'static str, get: fn(&Settings) -> String) -> InRedisTerms {
+    InRedisTerms { name, get, set: |_| None, refused }
 }
 
-const IN_REDIS_TERMS: [InRedisTerms; 15] = [
-    row("appendonly", |_| "yes".into()),
-    row("appendfsync", |settings| match settings.durability {
+const IN_REDIS_TERMS: [InRedisTerms; 23] = [
+    row("appendonly", "larder keeps all it has answered: it can only be 'yes'", |_| "yes".into()),
+    row("appendfsync", "durability says it, and needs a restart", |settings| match settings.durability {
         Durability::Fsync => "always".into(),
         Durability::Commit | Durability::Memory => "everysec".into(),
     }),
-    row("save", |_| String::new()),
-    row("databases", |_| "1".into()),
-    row("maxmemory-policy", |_| POLICY.into()),
-    row("timeout", |_| "0".into()),
-    row("requirepass", |_| String::new()),
-    row("port", |_| "0".into()),
-    row("unixsocket", |settings| settings.socket.display().to_string()),
+    row("save", "larder writes all along: it can only be empty", |_| String::new()),
+    row("databases", IMMUTABLE, |_| "1".into()),
+    row("maxmemory-policy", "it can only be 'allkeys-lfu'", |_| POLICY.into()),
+    row("timeout", "idle clients stay: it can only be 0", |_| "0".into()),
+    row("requirepass", "the socket's permissions decide who may connect", |_| String::new()),
+    row("port", "larder listens on its socket only", |_| "0".into()),
+    row("bind", "larder listens on its socket only", |_| String::new()),
+    row("unixsocket", IMMUTABLE, |settings| settings.socket.display().to_string()),
+    row("unixsocketperm", IMMUTABLE, |settings| format!("{:o}", settings.socket_mode)),
+    row("dir", IMMUTABLE, |settings| settings.data.display().to_string()),
+    row("daemonize", IMMUTABLE, |_| "no".into()),
+    row("cluster-enabled", IMMUTABLE, |_| "no".into()),
+    row("io-threads", IMMUTABLE, |_| "1".into()),
+    row("latency-monitor-threshold", "larder times commands all along: see LATENCY HISTOGRAM", |_| {
+        "0".into()
+    }),
+    row("client-output-buffer-limit", "subscriber_buffer and output_limit say it", |settings| {
+        format!("normal 0 0 0 slave 0 0 0 pubsub {} 0 0", settings.subscriber_buffer_bytes)
+    }),
     InRedisTerms {
         name: "maxclients",
         get: |settings| settings.max_connections.to_string(),
-        set: |value| Some(("max_connections", value.to_owned())),
+        set: |value| integer(value).map(|count| ("max_connections", count.to_string())),
+        refused: NOT_AN_INTEGER,
     },
     InRedisTerms {
         name: "maxmemory",
         get: |settings| settings.memory_cap_bytes.to_string(),
         set: |value| Some(("memory_cap", redis_bytes(value)?)),
+        refused: NOT_A_SIZE,
     },
     InRedisTerms {
         name: "proto-max-bulk-len",
         get: |settings| settings.max_value_bytes.to_string(),
         set: |value| Some(("max_value", redis_bytes(value)?)),
+        refused: NOT_A_SIZE,
     },
     InRedisTerms {
         name: "slowlog-log-slower-than",
         get: |settings| settings.slow_command.map_or(-1, |slow| slow.as_micros() as i64).to_string(),
         // Whole milliseconds, at least one: larder's own commands take microseconds.
-        set: |value| match value.parse::<i64>().ok()? {
+        set: |value| match integer(value)? {
             ..0 => Some(("slow_command", "0".into())),
             us => Some(("slow_command", format!("{}ms", (us / 1_000).max(1)))),
         },
+        refused: NOT_AN_INTEGER,
     },
     InRedisTerms {
         name: "notify-keyspace-events",
         get: |settings| settings.notify_keyspace_events.to_string(),
         set: |value| Some(("notify_keyspace_events", value.to_owned())),
+        refused: "it is not made of Redis's letters",
     },
     InRedisTerms {
         name: "slowlog-max-len",
         get: |settings| settings.slow_commands_kept.to_string(),
-        set: |value| Some(("slow_commands_kept", value.to_owned())),
+        set: |value| integer(value).map(|count| ("slow_commands_kept", count.to_string())),
+        refused: NOT_AN_INTEGER,
     },
 ];
+
+fn integer(text: &str) -> Option<i64> {
+    args::integer(text.as_bytes())
+}
 
 /// Redis's sizes: `kb` is 1024 there, `k` is 1000.
 fn redis_bytes(text: &str) -> Option<String> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
+    if number.is_empty() {
+        return None;
+    }
     let unit = match &unit.to_ascii_lowercase()[..] {
         "" | "b" => "",
         "k" => "kB",
@@ -151,7 +183,7 @@ fn set(request: Request<'_>, host: &Host) -> Result<Reply, CommandError> {
         set_one(&name, &String::from_utf8_lossy(value), &mut fresh).map_err(failed)?;
         seen.push(name);
     }
-    host.reload(&fresh);
+    host.set(&fresh);
     Ok(Reply::OK)
 }
 
@@ -168,7 +200,7 @@ fn set_one(name: &str, value: &str, fresh: &mut Settings) -> Result<(), String> 
     }
     let (name, value) = match redis {
         None => (name, value.to_owned()),
-        Some(row) => (row.set)(value).ok_or("it is what it is in larder")?,
+        Some(row) => (row.set)(value).ok_or(row.refused)?,
     };
     let setting = table::find(name).ok_or("there is no such setting")?;
     if setting.kind.show(fresh) == value {
@@ -212,11 +244,11 @@ mod tests {
         for (name, value, why) in [
             ("nope", "1", "there is no such setting"),
             ("default_ttl", "soon", "'soon' is not a duration"),
-            ("maxclients", "many", "'many' is not a whole number"),
+            ("maxclients", "many", NOT_AN_INTEGER),
             ("data", "/elsewhere", "data needs a restart"),
             ("maxmemory", "1gb", "memory_cap needs a restart"),
-            ("maxmemory", "lots", "it is what it is in larder"),
-            ("appendonly", "no", "it is what it is in larder"),
+            ("maxmemory", "lots", NOT_A_SIZE),
+            ("appendonly", "no", "larder keeps all it has answered"),
         ] {
             let error = set_one(name, value, &mut Settings::default()).unwrap_err();
             assert!(error.starts_with(why), "{name} {value}: {error}");

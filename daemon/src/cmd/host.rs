@@ -1,7 +1,8 @@
 //! What commands know about the daemon.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -11,9 +12,10 @@ use larder_protocol::{Kind, Request, Snapshot, Stat, Value};
 use super::REGISTRY;
 use crate::cache::{Cache, Count, Loaded, Stop, View};
 use crate::clients::{Client, Clients, Paused};
-use crate::config::{Reloaded, Settings};
+use crate::config::{Reloaded, Settings, rewrite, table};
 use crate::error::CommandError;
 use crate::latency::RunCalls;
+use crate::logging::LogHandle;
 use crate::pubsub::Channels;
 use crate::slow_log::SlowLog;
 use crate::stats::Counters;
@@ -47,6 +49,12 @@ pub struct Host {
     /// Errors answered, by their code.
     errors: RefCell<BTreeMap<String, u64>>,
     settings: RefCell<Rc<Settings>>,
+    /// Names of the settings that CONFIG SET has changed since they were last read.
+    changed: RefCell<BTreeSet<&'static str>>,
+    /// The file the settings were read from, if there was one.
+    pub settings_file: Option<PathBuf>,
+    /// For changing the level of the log, where there is one.
+    pub log: Option<LogHandle>,
     snapshots: Cell<u64>,
 }
 
@@ -65,6 +73,9 @@ impl Host {
             errors: RefCell::default(),
             calls: RefCell::default(),
             settings: RefCell::new(settings),
+            changed: RefCell::default(),
+            settings_file: None,
+            log: None,
             snapshots: Cell::new(0),
         }
     }
@@ -75,11 +86,34 @@ impl Host {
         Rc::clone(&self.settings.borrow())
     }
 
-    /// Takes over those of `fresh` that may change while the daemon runs.
+    /// Takes over those of `fresh`, as just read, that may change while the daemon runs.
     pub fn reload(&self, fresh: &Settings) -> Reloaded {
+        self.changed.borrow_mut().clear();
+        self.take_over(fresh)
+    }
+
+    /// Takes over those of `fresh`, as a client wants them, that may change while the daemon runs.
+    pub fn set(&self, fresh: &Settings) {
+        self.changed.borrow_mut().extend(self.take_over(fresh).changed);
+    }
+
+    /// Writes what clients have set into the settings file.
+    ///
+    /// # Errors
+    /// Where there is no such file, or it cannot be written.
+    pub fn rewrite_settings(&self) -> Result<(), CommandError> {
+        let path = self.settings_file.as_ref().ok_or(CommandError::NoSettingsFile)?;
+        let changed: Vec<_> = self.changed.borrow().iter().filter_map(|name| table::find(name)).collect();
+        rewrite(path, &changed, &self.settings()).map_err(|error| CommandError::Rewrite(error.to_string()))
+    }
+
+    fn take_over(&self, fresh: &Settings) -> Reloaded {
         let mut settings = (*self.settings()).clone();
         let reloaded = settings.reload(fresh);
         self.cache.apply(&settings);
+        if let Some(log) = &self.log {
+            log.set_level(settings.log_level);
+        }
         self.settings.replace(Rc::new(settings));
         reloaded
     }

@@ -82,6 +82,7 @@ fn int(snapshot: &Snapshot, stat: Stat) -> i64 {
 fn server(host: &Host, snapshot: &Snapshot) -> String {
     let uptime_s = int(snapshot, Stat::UptimeMs) / 1_000;
     let now_ms = int(snapshot, Stat::TimeMs);
+    let file = host.settings_file.as_ref().map_or_else(String::new, |path| path.display().to_string());
     let program = std::env::current_exe().map(|path| path.display().to_string()).unwrap_or_default();
     fields([
         ("redis_version", REDIS_VERSION.into()),
@@ -106,7 +107,7 @@ fn server(host: &Host, snapshot: &Snapshot) -> String {
         ("configured_hz", "10".into()),
         ("lru_clock", ((now_ms / 1_000) & 0xff_ffff).to_string()),
         ("executable", program),
-        ("config_file", String::new()),
+        ("config_file", file),
         ("io_threads_active", "0".into()),
     ])
 }
@@ -115,6 +116,7 @@ fn clients(host: &Host, snapshot: &Snapshot) -> String {
     let all = host.clients.all();
     let listening = all.iter().filter(|client| !client.subscriptions.borrow().is_empty()).count();
     let watching = all.iter().filter(|client| client.watch.borrow().is_some()).count();
+    let watched = all.iter().filter_map(|client| client.watch.borrow().as_ref().map(|watch| watch.len()));
     fields([
         ("connected_clients", int(snapshot, Stat::Connections).to_string()),
         ("cluster_connections", "0".into()),
@@ -126,6 +128,9 @@ fn clients(host: &Host, snapshot: &Snapshot) -> String {
         ("pubsub_clients", listening.to_string()),
         ("watching_clients", watching.to_string()),
         ("clients_in_timeout_table", "0".into()),
+        ("total_watched_keys", watched.sum::<usize>().to_string()),
+        ("total_blocking_keys", "0".into()),
+        ("total_blocking_keys_on_nokey", "0".into()),
     ])
 }
 
@@ -145,13 +150,23 @@ fn memory(_: &Host, snapshot: &Snapshot) -> String {
         ("used_memory_peak_human", human(usage.peak_bytes)),
         ("used_memory_dataset", used.to_string()),
         ("used_memory_lua", "0".into()),
+        ("used_memory_vm_total", "0".into()),
+        ("used_memory_functions", "0".into()),
+        ("number_of_cached_scripts", "0".into()),
+        ("number_of_functions", "0".into()),
         ("maxmemory", cap.to_string()),
         ("maxmemory_human", human(cap as u64)),
         ("maxmemory_policy", POLICY.into()),
         ("mem_fragmentation_ratio", format!("{ratio:.2}")),
+        ("mem_fragmentation_bytes", (usage.resident_bytes as i64 - used).to_string()),
+        ("mem_not_counted_for_evict", "0".into()),
+        ("mem_replication_backlog", "0".into()),
+        ("mem_clients_slaves", "0".into()),
+        ("mem_cluster_links", "0".into()),
         ("mem_allocator", "mimalloc".into()),
         ("active_defrag_running", "0".into()),
         ("lazyfree_pending_objects", "0".into()),
+        ("lazyfreed_objects", "0".into()),
     ])
 }
 
@@ -189,6 +204,9 @@ fn persistence(_: &Host, snapshot: &Snapshot) -> String {
         ("aof_last_write_status", if failed { "err" } else { "ok" }.into()),
         ("aof_current_size", int(snapshot, Stat::JournalBytes).to_string()),
         ("aof_base_size", "0".into()),
+        ("aof_pending_rewrite", "0".into()),
+        ("aof_pending_bio_fsync", "0".into()),
+        ("aof_delayed_fsync", "0".into()),
     ])
 }
 
@@ -214,12 +232,41 @@ fn stats(host: &Host, snapshot: &Snapshot) -> String {
         ("latest_fork_usec", "0".into()),
         ("migrate_cached_sockets", "0".into()),
         ("slave_expires_tracked_keys", "0".into()),
+        ("total_net_repl_input_bytes", "0".into()),
+        ("total_net_repl_output_bytes", "0".into()),
+        ("evicted_clients", "0".into()),
+        ("current_eviction_exceeded_time", "0".into()),
+        ("total_eviction_exceeded_time", "0".into()),
+        ("pubsubshard_channels", "0".into()),
+        ("active_defrag_hits", "0".into()),
+        ("active_defrag_misses", "0".into()),
+        ("active_defrag_key_hits", "0".into()),
+        ("active_defrag_key_misses", "0".into()),
+        ("tracking_total_keys", "0".into()),
+        ("tracking_total_items", "0".into()),
+        ("tracking_total_prefixes", "0".into()),
+        ("acl_access_denied_auth", "0".into()),
+        ("acl_access_denied_cmd", "0".into()),
+        ("acl_access_denied_key", "0".into()),
+        ("acl_access_denied_channel", "0".into()),
+        ("unexpected_error_replies", "0".into()),
         ("total_error_replies", stat(Stat::CommandErrors)),
+        ("dump_payload_sanitizations", "0".into()),
     ])
 }
 
 fn replication(_: &Host, _: &Snapshot) -> String {
-    fields([("role", "master".into()), ("connected_slaves", "0".into())])
+    fields([
+        ("role", "master".into()),
+        ("connected_slaves", "0".into()),
+        ("master_failover_state", "no-failover".into()),
+        ("master_repl_offset", "0".into()),
+        ("second_repl_offset", "-1".into()),
+        ("repl_backlog_active", "0".into()),
+        ("repl_backlog_size", "0".into()),
+        ("repl_backlog_first_byte_offset", "0".into()),
+        ("repl_backlog_histlen", "0".into()),
+    ])
 }
 
 fn cpu(_: &Host, _: &Snapshot) -> String {

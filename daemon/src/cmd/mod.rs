@@ -58,6 +58,7 @@ mod time;
 mod traits;
 mod transaction;
 mod ttl;
+mod usage;
 mod without;
 
 use std::collections::HashMap;

@@ -1,6 +1,7 @@
-//! `SLOWLOG GET [count] | LEN | RESET` and `LATENCY LATEST | HISTORY event | RESET [event ...] | DOCTOR | HISTOGRAM [command
-//! ...]`: what took long. SLOWLOG keeps commands that took `slow_command` or longer, the wait for rows from disk included.
-//! Redis's latency monitor is off unless asked for, and so are larder's answers: what it watches is in STATS.
+//! `SLOWLOG GET [count] | LEN | RESET` and `LATENCY LATEST | HISTORY event | GRAPH event | RESET [event ...] | DOCTOR |
+//! HISTOGRAM [command ...]`: what took long. SLOWLOG keeps commands that took `slow_command` or longer, the wait for rows
+//! from disk included. Redis's latency monitor, which samples events, is off unless asked for, and so are larder's answers:
+//! what it watches is in STATS. The histograms are always kept.
 
 use std::rc::Rc;
 
@@ -16,8 +17,8 @@ pub(super) static SLOWLOG: Spec =
 
 pub(super) static LATENCY: Spec = spec(
     "latency",
-    "LATEST | HISTORY event | RESET [event ...] | DOCTOR | HISTOGRAM [command ...]",
-    "Answers Redis's latency monitor, which is off: see STATS and SLOWLOG",
+    "LATEST | HISTORY event | GRAPH event | RESET [event ...] | DOCTOR | HISTOGRAM [command ...]",
+    "Tells how long commands ran; Redis's monitor of events is off: see STATS and SLOWLOG",
     latency,
 );
 
@@ -87,6 +88,9 @@ fn latency(request: Request<'_>, _: &Rc<Client>, host: &Host) -> Result<Reply, C
             "Commits, merges and clean-ups are timed all along: STATS disk and STATS cleanup have the figures, SLOWLOG GET the slow commands.\n",
         )),
         (b"help", 2) => Ok(subcommands(&LATENCY)),
+        // Nothing is sampled.
+        (b"graph", 3) => Err(CommandError::NoSamples(shown(request.arg(1)))),
+        (b"graph", _) => Err(CommandError::Arity("latency|graph")),
         (b"latest", _) => Err(CommandError::Arity("latency|latest")),
         (b"history", _) => Err(CommandError::Arity("latency|history")),
         _ => Err(CommandError::UnknownSubcommand { command: "LATENCY", subcommand: shown(request.arg(0)) }),

@@ -298,7 +298,7 @@ impl Loader {
 }
 
 /// The text as a TOML string.
-fn quote(text: &str) -> String {
+pub(super) fn quote(text: &str) -> String {
     let mut quoted = String::from("\"");
     for letter in text.chars() {
         match letter {

@@ -5,8 +5,8 @@
 //! `LARDER_*` variables, the options and the suggestions for misspelled names all derive from it. A source earlier in
 //! this list wins: option, environment, file, default.
 //!
-//! Never reads the process's own arguments or environment (both are handed in), never changes anything on disk, and
-//! never opens the socket or the data.
+//! Never reads the process's own arguments or environment (both are handed in), changes nothing on disk but the settings file
+//! when asked to ([`rewrite`]), and never opens the socket or the data.
 
 mod args;
 mod error;
@@ -15,6 +15,7 @@ pub mod kind;
 mod load;
 mod nearest;
 mod paths;
+mod rewrite;
 pub mod table;
 mod task;
 pub mod units;
@@ -25,6 +26,7 @@ use std::time::Duration;
 pub use error::{ConfigError, Origin, Problem};
 pub use load::{Command, Config, load};
 pub use paths::Environment;
+pub use rewrite::rewrite;
 pub use task::Task;
 
 use larder_protocol::{FrameLimits, limits};

@@ -190,6 +190,7 @@ impl Connection {
                 counters.latencies.answered(answered, received.us());
             }
         });
+        self.client.unsent.set(self.output.bytes().len());
         if self.output.bytes().is_empty() {
             self.output.give_back();
         }
@@ -228,6 +229,7 @@ impl Connection {
 
     /// Makes room for what is still to come of a request, as far as that is known.
     pub(super) async fn make_room(&mut self, want: usize) -> Result<(), End> {
+        self.client.unparsed.set(self.input.bytes().len());
         if self.input.bytes().is_empty() {
             self.input.give_back();
             return Ok(());

@@ -83,7 +83,7 @@ pub(super) fn line(client: &Client, host: &Host) -> String {
     let pid = client.peer.pid.map_or_else(String::new, |pid| pid.to_string());
     format!(
         "id={} addr={address} laddr={address} fd=-1 name={} age={} idle={} flags={} db=0 sub={} psub={} ssub=0 \
-         multi={queued} watch={} qbuf=0 qbuf-free=0 argv-mem=0 multi-mem={queued_bytes} rbs=0 rbp=0 obl=0 oll={} \
+         multi={queued} watch={} qbuf={} qbuf-free=0 argv-mem=0 multi-mem={queued_bytes} rbs=0 rbp=0 obl={} oll={} \
          omem={} tot-mem={} events=r cmd={} user=default redir=-1 resp={} lib-name={} lib-ver={} pid={pid} uid={} \
          comm={}\n",
         client.id,
@@ -94,9 +94,11 @@ pub(super) fn line(client: &Client, host: &Host) -> String {
         subscriptions.channels.len(),
         subscriptions.patterns.len(),
         client.watch.borrow().as_ref().map_or(0, |watch| watch.len()),
+        client.unparsed.get(),
+        client.unsent.get(),
         client.mailbox.len(),
         client.mailbox.bytes(),
-        queued_bytes + client.mailbox.bytes(),
+        client.unparsed.get() + client.unsent.get() + queued_bytes + client.mailbox.bytes(),
         client.last_command.get().map_or("NULL", |index| REGISTRY[index].name),
         client.protocol.get().version(),
         client.library.borrow(),
