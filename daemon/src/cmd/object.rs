@@ -149,7 +149,7 @@ fn debug<'a>(request: Request<'_>, host: &'a Host) -> Result<Job<'a>, CommandErr
             }))
         }
         (b"help", 2) => Ok(Box::pin(async { Ok(subcommands(&DEBUG)) })),
-        _ => Err(CommandError::UnknownDebug(shown(request.arg(0)))),
+        _ => Err(CommandError::SubcommandUse { command: "DEBUG", subcommand: shown(request.arg(0)) }),
     }
 }
 
