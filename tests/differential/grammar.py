@@ -138,7 +138,7 @@ TABLE = [
     Command("getrange", 10, KEY, INDEX, INDEX),
     Command("substr", 2, KEY, INDEX, INDEX),
     Command("setrange", 8, KEY, word(b"0", b"1", b"5", b"100", b"-1", b"536870912", b"%d" % INT_MAX, b"x"), VALUE),
-    Command("setrange", 1, KEY, OFFSET, word(b"")),
+    Command("setrange", 1, KEY, OFFSET, word(b""), spoil=False),
     Command("incr", 12, KEY),
     Command("decr", 8, KEY),
     Command("incrby", 10, KEY, NUMBER),
@@ -255,7 +255,9 @@ TABLE = [
 class Step:
     """Something done to both servers: words sent on a connection, raw bytes, or a wait (`connection` is None)."""
 
-    def __init__(self, connection, words=None, mode="exact", raw=None, pause=0.0):
+    def __init__(self, connection, words=None, mode="exact", raw=None, pause=0.0, silent=False):
+        # Where no reply is to come: CLIENT REPLY OFF and SKIP.
+        self.silent = silent
         self.connection = connection
         self.words = words
         self.mode = mode
@@ -315,6 +317,8 @@ class Grammar:
                 steps += self.expires(rng, connection)
             elif chance < 0.037:
                 steps.append(Step(connection, raw=rng.choice(EMPTY)))
+            elif chance < 0.041 and self.has(b"client"):
+                steps += self.quiet(rng, connection)
             else:
                 # Runs on one connection: a change of connection waits for all replies.
                 steps += [self.step(rng, connection) for _ in range(rng.randint(1, 30))]
@@ -357,6 +361,21 @@ class Grammar:
                 steps.append(self.step(rng, 1, self.inside))
         steps += [Step(1, [b"PING"]), Step(1, [b"UNSUBSCRIBE"]), Step(1, [b"PUNSUBSCRIBE"])]
         return steps
+
+    def quiet(self, rng, connection):
+        """Commands whose replies the client has asked not to get."""
+        steps = [self.step(rng, connection, self.inside) for _ in range(rng.randint(1, 3))]
+        if rng.random() < 0.5:
+            before, after = [b"CLIENT", b"REPLY", b"OFF"], [Step(connection, [b"CLIENT", b"REPLY", b"ON"])]
+        else:
+            before, after, steps = [b"CLIENT", b"REPLY", b"SKIP"], [], steps[:1]
+        # What says something about replies itself would change what is expected here.
+        steps = [step for step in steps if step.words[0].lower() != b"client"]
+        if not steps:
+            return []
+        for step in steps:
+            step.silent = True
+        return [Step(connection, before, silent=True), *steps, *after, Step(connection, [b"PING"])]
 
     def expires(self, rng, connection):
         """A key that is gone after a wait, watched or not."""

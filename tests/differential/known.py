@@ -1,21 +1,10 @@
 """known.txt: the differences that are meant, one rule a line, each with its reason."""
 
 import re
-from decimal import Decimal, InvalidOperation
-
-
-def about_equal(*texts):
-    """Two strings that hold the same number, but for what is lost beyond 15 digits."""
-    try:
-        redis, larder = (Decimal(re.fullmatch(r'\$"(.*)"', text).group(1)) for text in texts)
-    except (AttributeError, InvalidOperation):
-        return False
-    return abs(redis - larder) <= abs(redis) * Decimal("1e-15")
 
 
 class Rule:
-    """Three patterns, for the request and both replies; `*` stands for anything, everything else for itself. `$~` for
-    both replies: strings that hold about the same number."""
+    """Three patterns, for the request and both replies; `*` stands for anything, everything else for itself."""
 
     def __init__(self, number, line):
         fields = [field.strip() for field in line.split(" | ")]
@@ -31,12 +20,7 @@ class Rule:
         return re.compile(".*".join(re.escape(part) for part in glob.split("*")), re.DOTALL | re.IGNORECASE)
 
     def matches(self, *texts):
-        if self.patterns[1:] == ABOUT_EQUAL:
-            return bool(self.patterns[0].fullmatch(texts[0])) and about_equal(*texts[1:])
         return all(pattern.fullmatch(text) for pattern, text in zip(self.patterns, texts))
-
-
-ABOUT_EQUAL = [Rule._compile("$~")] * 2
 
 
 class Known:

@@ -129,6 +129,7 @@ def main():
     parser.add_argument("--seed", default="1", help="any text [1]")
     parser.add_argument("--proto", choices=["2", "3", "both"], default="both")
     parser.add_argument("--larderd", help="the binary [LARDER_TEST_BINARY, or the newer of release and debug]")
+    parser.add_argument("--larderd-option", action="append", default=[], help="for larderd, as --larderd-option=--x=y")
     parser.add_argument("--redis-server", default="redis-server", help="the binary [redis-server]")
     parser.add_argument("--differences", type=int, default=20, help="stop after so many kinds of difference [20]")
     parser.add_argument("--counts", action="store_true", help="print how often each command was sent")
@@ -140,9 +141,10 @@ def main():
     with tempfile.TemporaryDirectory(prefix="larder-differential-") as directory:
         redis = [options.redis_server, "--port", "0", "--unixsocket", "SOCKET", "--save", "", "--appendonly", "no"]
         redis += ["--databases", "1", "--enable-debug-command", "local"]
+        larder = [str(larderd), "--socket", "SOCKET", "--data", f"{directory}/data", *options.larderd_option]
         servers = [
             Server("redis", redis, directory),
-            Server("larder", [str(larderd), "--socket", "SOCKET", "--data", f"{directory}/data"], directory),
+            Server("larder", larder, directory),
         ]
         counts, found = collections.Counter(), set()
         try:

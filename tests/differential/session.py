@@ -50,6 +50,8 @@ class Peer:
         """All frames that answer a step, as a list: mostly one, none for an empty frame."""
         if step.raw is not None:
             return self._rest() if is_broken(step) else []
+        if step.silent:
+            return []
         name = step.words[0].lower() if step.words else b""
         before = len(self.subscribed.get(name.replace(b"unsub", b"sub"), ())) if name in CONFIRMATIONS else 0
         frames = [self.frame()]
