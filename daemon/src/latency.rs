@@ -72,6 +72,11 @@ impl Runtimes {
         self.0.value_at_percentile(percent)
     }
 
+    /// Pairs of a duration in nanoseconds and how many calls took about as long, the shortest first.
+    pub fn sparse(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.0.iter_recorded().map(|step| (step.value_iterated_to(), step.count_at_value()))
+    }
+
     /// Pairs of a duration in microseconds and how many calls took no longer. The durations double from 1.024 us on, as
     /// Redis has them; those at which the number does not grow are left out.
     #[must_use]

@@ -9,9 +9,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
+use larder_protocol::stream::with_dropped;
 use larder_protocol::{Reply, Wire, encode};
 
-use crate::clients::Client;
+use crate::clients::{Client, OWN_PREFIX, Own};
 use crate::glob::Pattern;
 
 /// Channels and patterns that one client may be subscribed to together.
@@ -118,6 +119,34 @@ impl Channels {
         receivers
     }
 
+    /// Whether anybody listens to one of larder's own channels.
+    #[must_use]
+    pub fn has_own_listeners(&self, channel: &str) -> bool {
+        self.by_name.borrow().contains_key(channel.as_bytes())
+            || self.own_patterns().iter().any(|pattern| pattern.matches(channel.as_bytes()))
+    }
+
+    /// Patterns that are about larder's own channels. Who subscribes to `*` does not mean them.
+    fn own_patterns(&self) -> Vec<Pattern> {
+        let by_pattern = self.by_pattern.borrow();
+        let own = by_pattern.iter().filter(|(name, _)| name.starts_with(OWN_PREFIX));
+        own.map(|(_, (pattern, _))| pattern.clone()).collect()
+    }
+
+    /// Gives a message of one of larder's own channels to everybody who listens. Whoever has more than `unread_bytes_max`
+    /// of mail misses it, and is told so with the next.
+    pub fn publish_own(&self, own: Own, channel: &str, json: &str, unread_bytes_max: usize) {
+        let name = channel.as_bytes();
+        if let Some(listeners) = self.by_name.borrow().get(name) {
+            deliver_own(own, &[b"message", name], json, listeners, unread_bytes_max);
+        }
+        for (given, (pattern, listeners)) in &*self.by_pattern.borrow() {
+            if given.starts_with(OWN_PREFIX) && pattern.matches(name) {
+                deliver_own(own, &[b"pmessage", given, name], json, listeners, unread_bytes_max);
+            }
+        }
+    }
+
     /// The channels that have listeners, those only that match `pattern` if there is one.
     #[must_use]
     pub fn names(&self, pattern: Option<&Pattern>) -> Vec<Bytes> {
@@ -143,12 +172,7 @@ fn deliver(words: &[&[u8]], listeners: &Listeners, mailbox_bytes_max: usize) -> 
     let mut encoded: [Option<Bytes>; 3] = [None, None, None];
     for client in listeners.values() {
         let wire = client.message_wire();
-        let place = match wire {
-            Wire::Resp2 => 0,
-            Wire::Resp3 => 1,
-            Wire::Line => 2,
-        };
-        let message = encoded[place].get_or_insert_with(|| message(words, wire));
+        let message = encoded[place(wire)].get_or_insert_with(|| message(words, wire));
         if client.mailbox.push(message, mailbox_bytes_max) {
             client.wake();
         } else {
@@ -160,6 +184,35 @@ fn deliver(words: &[&[u8]], listeners: &Listeners, mailbox_bytes_max: usize) -> 
         }
     }
     listeners.len()
+}
+
+fn deliver_own(own: Own, words: &[&[u8]], json: &str, listeners: &Listeners, unread_bytes_max: usize) {
+    let written = |json: &str, wire| message(&[words, &[json.as_bytes()]].concat(), wire);
+    let mut shared: [Option<Bytes>; 3] = [None, None, None];
+    for client in listeners.values() {
+        let wire = client.message_wire();
+        if client.mailbox.bytes() >= unread_bytes_max {
+            client.miss(own);
+            continue;
+        }
+        let message = match client.take_missed(own) {
+            0 => shared[place(wire)].get_or_insert_with(|| written(json, wire)).clone(),
+            missed => written(&with_dropped(json, missed), wire),
+        };
+        // There is room: what is unread is far below what a mailbox may hold.
+        let fits = client.mailbox.push(&message, usize::MAX);
+        debug_assert!(fits);
+        client.wake();
+    }
+}
+
+/// Where the message in that writing is kept.
+fn place(wire: Wire) -> usize {
+    match wire {
+        Wire::Resp2 => 0,
+        Wire::Resp3 => 1,
+        Wire::Line => 2,
+    }
 }
 
 fn message(words: &[&[u8]], wire: Wire) -> Bytes {

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use larder_protocol::stream::{Event, EventKind};
 use larder_protocol::{Reply, Stat, Wire, encode};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::runtime::LocalOptions;
@@ -25,6 +26,7 @@ use crate::error::CommandError;
 use crate::logging::LogHandle;
 use crate::signals::Signal;
 use crate::store::{self, StoreError};
+use crate::stream;
 
 /// How long connections may take to finish once the daemon is stopping.
 const DRAIN: Duration = Duration::from_millis(1_500);
@@ -106,6 +108,8 @@ async fn serve(start: &mut Start) -> Result<(), ServeError> {
     let fatal = cache.fatal().clone();
     let host = Rc::new(Host::new(cache, Rc::clone(&settings), boot_id()));
     let mut background = background.spawn();
+    background.spawn_local(stream::run(Rc::clone(&host)));
+    tell(&host, EventKind::Start, cmd::VERSION);
     let mut clients = Connections::new(Rc::clone(&host), *connections_max);
     ready(&settings);
     let ended = loop {
@@ -128,6 +132,7 @@ async fn serve(start: &mut Start) -> Result<(), ServeError> {
     drop(listener);
     if ended.is_ok() {
         tracing::info!("stopping");
+        tell(&host, EventKind::Stop, "");
         clients.drain().await;
         host.cache.stop().await;
     }
@@ -258,12 +263,20 @@ fn reload(host: &Host, fresh: Result<Settings, ConfigError>, log: &LogHandle) {
     };
     let Reloaded { changed, need_restart } = host.reload(&fresh);
     log.set_level(host.settings().log_level);
+    tell(host, EventKind::Reload, &changed.join(", "));
     let list = |names: &[&str]| if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
     tracing::info!(
         "settings reloaded, changed: {}; waiting for a restart: {}",
         list(&changed),
         list(&need_restart)
     );
+}
+
+/// Tells those who listen.
+fn tell(host: &Host, kind: EventKind, detail: &str) {
+    host.cache
+        .events()
+        .add(host.cache.now_ms(), Event { kind, detail: detail.to_owned(), ..Event::default() });
 }
 
 async fn report(host: &Host) {

@@ -6,6 +6,7 @@
 use hdrhistogram::Histogram;
 use larder_protocol::{Kind, Stat};
 
+use crate::hot_keys::HotKeys;
 use crate::latency::Latencies;
 
 /// Counters and gauges by [`Stat`], and the durations of commands.
@@ -14,13 +15,19 @@ pub struct Counters {
     values: [u64; Stat::ALL.len()],
     /// Which commands were called, and how long they took.
     pub latencies: Latencies,
+    /// Which keys are read most.
+    pub hot_keys: HotKeys,
 }
 
 impl Counters {
     /// All zero, for a registry of `commands` commands.
     #[must_use]
     pub fn new(commands: usize) -> Self {
-        Self { values: [0; Stat::ALL.len()], latencies: Latencies::new(commands) }
+        Self {
+            values: [0; Stat::ALL.len()],
+            latencies: Latencies::new(commands),
+            hot_keys: HotKeys::default(),
+        }
     }
 
     /// Adds one.
@@ -95,7 +102,6 @@ impl Durations {
 
     /// Pairs of a duration and how many there were about as long, the shortest first. The durations are always out of the
     /// same 2,000 or so, so that of two moments' pairs a reader can take the difference.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for readers that keep their own series"))]
     pub fn sparse(&self) -> impl Iterator<Item = (u64, u64)> {
         self.0.iter_recorded().map(|step| (step.value_iterated_to(), step.count_at_value()))
     }

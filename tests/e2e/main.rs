@@ -11,6 +11,7 @@
 //! | [`walks`] | KEYS, SCAN and DELPAT over all tiers, under load, and over many keys |
 //! | [`transactions`] | MULTI, EXEC and WATCH, also through SIGKILL |
 //! | [`pubsub`] | messages between clients |
+//! | [`stream`] | what SUBSCRIBE to larder's own channels gives |
 //! | [`admin`] | clients looking after clients and the daemon: CLIENT, SLOWLOG, CONFIG, INFO, SHUTDOWN |
 //! | [`expiry`] | deadlines, clean-up, and what STATS says about them |
 //! | [`disk_cap`] | the size on disk and in memory, and what goes first |
@@ -60,6 +61,7 @@ mod pubsub;
 mod readme;
 mod restart;
 mod running;
+mod stream;
 mod systemd;
 mod tiers;
 mod transactions;

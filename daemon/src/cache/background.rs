@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use larder_protocol::Stat;
+use larder_protocol::stream::{Event as Told, EventKind};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
@@ -160,6 +161,7 @@ impl Cache {
         while let Some(event) = events.recv().await {
             let mut inner = self.0.inner.borrow_mut();
             let inner = &mut *inner;
+            self.tell(inner, &event);
             match event {
                 Event::Merged(merged) => self.merged(inner, &merged),
                 Event::Swept(swept) => inner.swept(&swept, self.now_ms()),
@@ -192,6 +194,45 @@ impl Cache {
         if !self.0.inner.borrow().stopping {
             self.fail(StoreError::KeeperGone);
         }
+    }
+
+    /// Tells those who listen what has happened.
+    fn tell(&self, inner: &Inner, event: &Event) {
+        let figures = |kind, rows: usize, ms: u64| Told {
+            kind,
+            rows: Some(rows as i64),
+            ms: Some(ms as i64),
+            ..Told::default()
+        };
+        let told = match event {
+            Event::Merged(merged) => figures(EventKind::Merge, merged.rows, merged.ms),
+            Event::Swept(swept) => Told {
+                cause: if inner.cleaning.is_asked_for() { "command" } else { "timer" }.into(),
+                ..figures(EventKind::Cleanup, swept.rows, swept.ms)
+            },
+            Event::Evicted(evicted) => Told {
+                kind: EventKind::Eviction,
+                rows: Some(evicted.rows as i64),
+                bytes: Some(evicted.bytes),
+                ..Told::default()
+            },
+            Event::Full(error) => {
+                Told { kind: EventKind::DiskFull, cause: error.to_string(), ..Told::default() }
+            }
+            Event::RoomAgain => Told { kind: EventKind::RoomAgain, ..Told::default() },
+            Event::BackedUp(Ok(backup)) => Told {
+                kind: EventKind::Backup,
+                bytes: Some(backup.bytes as i64),
+                ms: Some(backup.ms as i64),
+                ..Told::default()
+            },
+            Event::Spare(_)
+            | Event::MergeFailed(_)
+            | Event::SpareFailed(_)
+            | Event::BackedUp(Err(_))
+            | Event::Fatal(_) => return,
+        };
+        self.0.events.add(self.now_ms(), told);
     }
 
     /// Merging is held up by something that time or an administrator can cure.

@@ -37,6 +37,11 @@ struct Asked {
 }
 
 impl Cleaning {
+    /// Whether a client waits for the sweep under way.
+    pub(super) fn is_asked_for(&self) -> bool {
+        self.sweeping.as_ref().is_some_and(|asked| !asked.is_empty())
+    }
+
     /// A merge has dropped expired entries.
     pub(super) fn merged(&mut self, dropped: u64) {
         if self.settling > 0 {

@@ -58,6 +58,7 @@ pub use watch::Watch;
 use crate::clock::Clock;
 use crate::config::{Durability, Settings};
 use crate::entry::Key;
+use crate::events::Events;
 use crate::stats::{Counters, Durations};
 use crate::store::batch::BatchEncoder;
 use crate::store::{self, Accounting, Compression, HotList, Journal, Store, StoreError, Sync};
@@ -92,6 +93,8 @@ struct Shared {
     /// Whether a transaction has this turn to itself, and whether it is what runs now.
     held: Cell<bool>,
     holder_runs: Cell<bool>,
+    /// What has happened, for those who listen.
+    events: Events,
     /// Held by whoever reads or writes the file, also while that goes on on another thread.
     hot_list: Arc<Mutex<HotList>>,
 }
@@ -231,6 +234,7 @@ impl Cache {
             config,
             live: Cell::new(Live::of(settings)),
             applied: Notify::new(),
+            events: Events::default(),
             held: Cell::new(false),
             holder_runs: Cell::new(false),
             hot_list: Arc::new(Mutex::new(hot_list)),
@@ -305,6 +309,12 @@ impl Cache {
     #[must_use]
     pub fn clock(&self) -> Clock {
         self.0.clock
+    }
+
+    /// What has happened of late.
+    #[must_use]
+    pub fn events(&self) -> &Events {
+        &self.0.events
     }
 
     /// Ends `watch`.

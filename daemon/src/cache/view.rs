@@ -100,6 +100,7 @@ impl<'a> View<'a> {
     /// [`Stop::Missing`] where the key must be loaded first, an error where it cannot be read.
     pub fn read(&mut self, key: &[u8]) -> Result<Option<Entry>, Stop> {
         let (entry, source) = self.look_up(key)?;
+        self.counters.hot_keys.read(key, entry.is_some());
         if entry.is_some() {
             self.counters.bump(Stat::Hits);
             self.counters.bump(match source {

@@ -6,7 +6,7 @@
 mod mailbox;
 mod transaction;
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::task::Waker;
@@ -19,6 +19,9 @@ pub use mailbox::Mailbox;
 pub use transaction::Transaction;
 
 use crate::cache::Watch;
+
+/// What the names of larder's own channels begin with.
+pub const OWN_PREFIX: &[u8] = b"larder:";
 
 /// A connection's own state.
 #[derive(Debug)]
@@ -59,6 +62,14 @@ pub struct Client {
     pub subscriptions: RefCell<Subscriptions>,
     /// Whether its last subscription was a line, and so messages are written as lines.
     pub lines: Cell<bool>,
+    /// Bytes it has sent.
+    pub input_bytes: Cell<u64>,
+    /// Bytes it has been sent.
+    pub output_bytes: Cell<u64>,
+    /// Messages of larder's own channels that it missed since the last it got, and ever.
+    missed: [Cell<u64>; 2],
+    missed_ever: Cell<u64>,
+    program: OnceCell<String>,
     killed: Cell<bool>,
     waker: RefCell<Option<Waker>>,
 }
@@ -92,6 +103,16 @@ pub enum Paused {
     All,
     /// Those that write.
     Writes,
+}
+
+/// One of larder's own channels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Own {
+    /// Samples.
+    Stats,
+    /// Events.
+    Events,
 }
 
 /// A version of RESP.
@@ -175,6 +196,11 @@ impl Client {
             watch: RefCell::default(),
             subscriptions: RefCell::default(),
             lines: Cell::new(false),
+            input_bytes: Cell::new(0),
+            output_bytes: Cell::new(0),
+            missed: Default::default(),
+            missed_ever: Cell::new(0),
+            program: OnceCell::new(),
             killed: Cell::new(false),
             waker: RefCell::default(),
         }
@@ -209,6 +235,39 @@ impl Client {
                 false
             }
         }
+    }
+
+    /// Whether it listens to larder's own channels and nothing else: then it may take its time, for it misses messages
+    /// instead of being disconnected.
+    #[must_use]
+    pub fn is_patient(&self) -> bool {
+        let subscriptions = self.subscriptions.borrow();
+        let all = || subscriptions.channels.iter().chain(&subscriptions.patterns);
+        !subscriptions.is_empty() && all().all(|name| name.starts_with(OWN_PREFIX))
+    }
+
+    /// It missed a message of one of larder's own channels.
+    pub fn miss(&self, own: Own) {
+        let missed = &self.missed[own as usize];
+        missed.set(missed.get() + 1);
+        self.missed_ever.set(self.missed_ever.get() + 1);
+    }
+
+    /// How many messages of the channel it missed since the last that it got; from now on none.
+    pub fn take_missed(&self, own: Own) -> u64 {
+        self.missed[own as usize].take()
+    }
+
+    /// How many messages of larder's own channels it has missed in all.
+    #[must_use]
+    pub fn missed(&self) -> u64 {
+        self.missed_ever.get()
+    }
+
+    /// The name of its program, as it was when first asked.
+    #[must_use]
+    pub fn program(&self) -> &str {
+        self.program.get_or_init(|| self.peer.program())
     }
 
     /// How messages to it are written.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
+use larder_protocol::stream::{Event, EventKind};
 use larder_protocol::{Kind, Request, Snapshot, Stat, Value};
 
 use super::REGISTRY;
@@ -16,6 +17,7 @@ use crate::latency::RunCalls;
 use crate::pubsub::Channels;
 use crate::slow_log::SlowLog;
 use crate::stats::Counters;
+use crate::stream::Stream;
 
 /// The version of this program.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -34,6 +36,8 @@ pub struct Host {
     pub clients: Clients,
     /// What they listen to.
     pub channels: Channels,
+    /// What those who listen to larder's own channels are told.
+    pub stream: Stream,
     /// Whose commands are held back, and until when.
     paused: Cell<Option<(Paused, i64)>>,
     /// The slow commands of late.
@@ -55,6 +59,7 @@ impl Host {
             boot_id,
             clients: Clients::default(),
             channels: Channels::default(),
+            stream: Stream::default(),
             paused: Cell::new(None),
             slow_log: RefCell::default(),
             errors: RefCell::default(),
@@ -111,6 +116,15 @@ impl Host {
             let mut slow_log = self.slow_log.borrow_mut();
             let (time, client) = ((self.cache.now_ms(), us), (client.id, client.name.borrow()));
             slow_log.add(request.words(), time, (client.0, &client.1), settings.slow_commands_kept);
+            self.cache.events().add(
+                self.cache.now_ms(),
+                Event {
+                    kind: EventKind::SlowCommand,
+                    ms: Some((us / 1_000) as i64),
+                    detail: crate::error::shown(request.name()),
+                    ..Event::default()
+                },
+            );
         }
     }
 
@@ -173,6 +187,17 @@ impl Host {
         let count = self.cache.count_roughly().await?;
         self.cache.refresh_gauges().await;
         self.snapshots.set(self.snapshots.get() + 1);
+        Ok(self.snapshot_with(count))
+    }
+
+    /// Every statistic, as of now, at a cost that can be paid every second: where many writes wait to be merged, the
+    /// entries are counted from a small sample of them.
+    ///
+    /// # Errors
+    /// Where the entries cannot be counted.
+    pub async fn sample(&self) -> Result<Snapshot, CommandError> {
+        let count = self.cache.count_from_sample().await?;
+        self.cache.refresh_gauges().await;
         Ok(self.snapshot_with(count))
     }
 

@@ -10,12 +10,10 @@ use larder_protocol::{Dialect, Reply, Request};
 
 use super::help::subcommands;
 use super::{Class, Client, Group, Host, Keys, Run, Spec, args};
+use crate::clients::OWN_PREFIX;
 use crate::error::{CommandError, shown};
 use crate::glob::Pattern;
 use crate::pubsub::{Kind, SUBSCRIPTIONS_MAX};
-
-/// What the names of larder's own channels begin with.
-pub(super) const OWN: &[u8] = b"larder:";
 
 pub(super) static SUBSCRIBE: Spec =
     spec("subscribe", "channel [channel ...]", -2, "Listens to channels", |request, client, host| {
@@ -49,7 +47,7 @@ pub(super) static PUNSUBSCRIBE: Spec = spec(
 pub(super) static PUBLISH: Spec =
     spec("publish", "channel message", 3, "Sends a message to all who listen", |request, _, host| {
         let channel = request.arg(0);
-        if channel.starts_with(OWN) {
+        if channel.starts_with(OWN_PREFIX) {
             return Err(CommandError::OwnChannel);
         }
         Ok(Reply::int(host.channels.publish(
@@ -107,12 +105,19 @@ fn subscribe(
         args::pattern(name)?;
     }
     client.lines.set(request.dialect() == Dialect::Line);
-    let confirmations = request.args().map(|name| {
+    let mut messages = Vec::with_capacity(request.len());
+    for name in request.args() {
         let name = Bytes::copy_from_slice(name);
         host.channels.subscribe(kind, &name, client);
-        confirmation(words(kind).0, Reply::Bulk(name), client)
-    });
-    Ok(Reply::Several(confirmations.collect()))
+        messages.push(confirmation(words(kind).0, Reply::Bulk(name.clone()), client));
+        if kind == Kind::Channel {
+            let greeting = host.stream.greeting(&name, host).into_iter();
+            messages.extend(greeting.map(|json| {
+                Reply::Push(vec![Reply::bulk("message"), Reply::Bulk(name.clone()), Reply::bulk(json)])
+            }));
+        }
+    }
+    Ok(Reply::Several(messages))
 }
 
 fn unsubscribe(kind: Kind, request: Request<'_>, client: &Rc<Client>, host: &Host) -> Reply {

@@ -65,6 +65,7 @@ pub struct Settings {
     pub buffer_budget_bytes: usize,
     /// Unread messages of a subscriber at which it is disconnected, in bytes.
     pub subscriber_buffer_bytes: usize,
+    pub stats_interval: Duration,
     pub slow_command: Option<Duration>,
     pub slow_commands_kept: usize,
     pub log_level: Level,
@@ -162,6 +163,7 @@ impl Default for Settings {
             half_request_timeout: Duration::ZERO,
             buffer_budget_bytes: 0,
             subscriber_buffer_bytes: 0,
+            stats_interval: Duration::ZERO,
             slow_command: None,
             slow_commands_kept: 0,
             log_level: Level::default(),

@@ -7,6 +7,9 @@ use super::{Connection, End, Never, io};
 use crate::clients::{Client, Protocol};
 use crate::error::CommandError;
 
+/// What is moved at a time to the output of a client that misses messages where it is slow.
+const PATIENT_OUTPUT_BYTES: usize = 64 << 10;
+
 impl Connection {
     pub(super) fn answer_error(&mut self, at: usize, error: &CommandError) {
         self.host.cache.count(Stat::CommandErrors, 1);
@@ -23,7 +26,11 @@ impl Connection {
     /// Moves what messages there are, and fit, to the output.
     pub(super) fn take_mail(&mut self) {
         if !self.client.mailbox.is_empty() {
-            let limit = self.output.all().output_limit(self.host.settings().output_limit_bytes);
+            let mut limit = self.output.all().output_limit(self.host.settings().output_limit_bytes);
+            if self.client.is_patient() {
+                // What has been moved to the output cannot be missed any more, however old it gets there.
+                limit = limit.min(PATIENT_OUTPUT_BYTES);
+            }
             self.client.mailbox.drain_to(self.output.ready(), limit);
             self.output.recount();
         }

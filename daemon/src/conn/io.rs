@@ -75,6 +75,8 @@ impl Connection {
             let last_words = match received {
                 Received::Bytes(bytes) => {
                     self.host.cache.count(Stat::InputBytes, bytes as u64);
+                    let received = &self.client.input_bytes;
+                    received.set(received.get() + bytes as u64);
                     self.received = Stopwatch::start();
                     self.client.active_ms.set(self.host.cache.clock().ms_at(self.received));
                     return Ok(());
@@ -179,6 +181,7 @@ impl Connection {
                 Err(_) => return Err(End::Closed),
             }
         }
+        self.client.output_bytes.set(self.client.output_bytes.get() + sent as u64);
         // What the client does not take at once waits for the client.
         let Self { host, answered, received, .. } = self;
         host.cache.counters_mut(|counters| {
@@ -213,6 +216,9 @@ impl Connection {
             }
             ready.as_mut().poll(context)
         });
+        if self.client.is_patient() {
+            return ready.await.map_err(|_| End::Closed);
+        }
         match tokio::time::timeout(self.host.settings().output_stall, ready).await {
             Ok(Ok(ready)) => Ok(ready),
             Ok(Err(_)) => Err(End::Closed),

@@ -52,7 +52,12 @@ impl Histogram {
 
     /// Counts one that took `ns` nanoseconds.
     pub fn record(&mut self, ns: u64) {
-        self.counts[Self::bucket(ns)] += 1;
+        self.record_n(ns, 1);
+    }
+
+    /// Adds `n` durations of so many nanoseconds.
+    pub fn record_n(&mut self, ns: u64, n: u64) {
+        self.counts[Self::bucket(ns)] += n;
     }
 
     /// How many are counted.

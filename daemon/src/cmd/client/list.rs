@@ -102,7 +102,7 @@ pub(super) fn line(client: &Client, host: &Host) -> String {
         client.library.borrow(),
         client.library_version.borrow(),
         client.peer.uid,
-        client.peer.program(),
+        client.program(),
     )
 }
 

@@ -6,6 +6,7 @@ use larder_protocol::limits;
 
 use super::{Fallback, Group, Setting};
 use crate::config::kind::{Field, Kind};
+use crate::stream::INTERVAL_MIN;
 
 /// Both ways to a field of [`Settings`].
 macro_rules! field {
@@ -19,6 +20,7 @@ const MIB: u64 = 1 << 20;
 const TIB: u64 = 1 << 40;
 const MS: Duration = Duration::from_millis(1);
 const SEC: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 /// A century: beyond any cache, and far from where milliseconds since the epoch overflow.
@@ -269,6 +271,14 @@ pub const SETTINGS: &[Setting] = &[
         default: Fallback::Number(limits::SUBSCRIBER_BYTES as u64),
         live: true,
         help: "Unread messages of a subscriber at which it is disconnected",
+    },
+    Setting {
+        name: "stats_interval",
+        group: Group::Log,
+        kind: Kind::Span(field!(stats_interval), INTERVAL_MIN..=MINUTE),
+        default: Fallback::Text("1s"),
+        live: true,
+        help: "Time between two samples for those who subscribe to larder:stats",
     },
     Setting {
         name: "slow_command",
