@@ -24,9 +24,14 @@ pub enum CommandError {
         /// As the client wrote it, shortened.
         subcommand: String,
     },
-    /// No such subcommand of DEBUG, or not with so many arguments.
-    #[error("ERR unknown subcommand or wrong number of arguments for '{0}'. Try DEBUG HELP.")]
-    UnknownDebug(String),
+    /// No such subcommand, or not with so many arguments: what Redis says where it counts them itself.
+    #[error("ERR unknown subcommand or wrong number of arguments for '{subcommand}'. Try {command} HELP.")]
+    SubcommandUse {
+        /// The command, in upper case.
+        command: &'static str,
+        /// As the client wrote it, shortened.
+        subcommand: String,
+    },
     /// Too few or too many arguments.
     #[error("ERR wrong number of arguments for '{0}' command")]
     Arity(&'static str),

@@ -59,6 +59,7 @@ MATRIX = [
     ("cashews", "python", "cashews_cache.py", []),
     ("limits, fixed and sliding window", "python", "limits_windows.py", []),
     ("limits, moving window", "python", "limits_moving.py", []),
+    ("limits, reset", "python", "limits_reset.py", []),
     ("@keyv/redis", "node", "keyv.mjs", []),
     ("cache-manager", "node", "cache_manager.mjs", []),
     ("rate-limiter-flexible, ioredis", "node", "rate_limiter_flexible.mjs", ["ioredis"]),
@@ -68,7 +69,10 @@ MATRIX = [
 ]
 
 # What larder does not set out to do, and why; it has to fail, so that this list cannot outlive its reasons.
-OUT_OF_REACH = {"limits, moving window": "keeps a list of times, by a Lua script; larder has strings only"}
+OUT_OF_REACH = {
+    "limits, moving window": "keeps a list of times, by a Lua script; larder has strings only",
+    "limits, reset": "finds and deletes keys by a pattern in a Lua script; DELPAT does that",
+}
 
 # A script that takes longer hangs; its last reported step says where.
 PATIENCE_SECONDS = 180
@@ -111,6 +115,9 @@ def node_environment(upgrade):
     for program in ("node", "npm"):
         if not shutil.which(program):
             raise NotInstalled(f"needs {program}")
+    version = subprocess.run(["node", "--version"], capture_output=True, text=True).stdout.strip()
+    if int(version.lstrip("v").split(".")[0]) < 20:
+        raise NotInstalled(f"needs Node 20, this is {version}")
     directory = PLACE / "node"
     manifest = HERE / "node/package.json"
     directory.mkdir(parents=True, exist_ok=True)

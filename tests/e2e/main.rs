@@ -25,6 +25,7 @@
 //! | [`limits`] | what one client or request can take, and no more |
 //! | [`running`] | starting, stopping, configuration, directories, two daemons on one data directory |
 //! | [`clients`] | nc, socat, redis-cli, redis-benchmark, redis-py |
+//! | [`differential`] | random commands, answered as redis-server answers them |
 //! | [`readme`] | the tour of README.md, run as it stands there |
 //! | [`packages`] | real data: `tests/packages.py` on a sample of the machine's package list |
 //! | [`benchmarks`] | the scripts of `tests/bench/` run to their end |
@@ -48,6 +49,7 @@ mod benchmarks;
 mod clients;
 mod corruption;
 mod delivery;
+mod differential;
 mod disk_cap;
 mod expiry;
 mod full_disk;

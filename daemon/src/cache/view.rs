@@ -233,6 +233,11 @@ impl<'a> View<'a> {
         self.notices.by(name);
     }
 
+    /// Ends a watch, as [`Cache::unwatch`](super::Cache::unwatch) does between commands.
+    pub fn unwatch(&mut self, watch: &Watch) {
+        self.tiers.watches().remove(watch);
+    }
+
     /// Forgets the dependencies of the command before.
     pub fn begin_command(&mut self) {
         self.depends = false;

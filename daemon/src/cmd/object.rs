@@ -149,7 +149,9 @@ fn debug<'a>(request: Request<'_>, host: &'a Host) -> Result<Job<'a>, CommandErr
             }))
         }
         (b"help", 2) => Ok(Box::pin(async { Ok(subcommands(&DEBUG)) })),
-        _ => Err(CommandError::UnknownDebug(shown_as_redis(request.arg(0)))),
+        _ => {
+            Err(CommandError::SubcommandUse { command: "DEBUG", subcommand: shown_as_redis(request.arg(0)) })
+        }
     }
 }
 

@@ -167,7 +167,9 @@ fn pubsub(request: Request<'_>, _: &Rc<Client>, host: &Host) -> Result<Reply, Co
             request.tail(1).flat_map(|name| [Reply::bulk(name.to_vec()), Reply::Int(0)]).collect(),
         )),
         (b"help", 2) => Ok(subcommands(&PUBSUB)),
-        (b"channels", _) => Err(CommandError::Arity("pubsub|channels")),
+        (b"channels", _) => {
+            Err(CommandError::SubcommandUse { command: "PUBSUB", subcommand: shown(request.arg(0)) })
+        }
         (b"numpat", _) => Err(CommandError::Arity("pubsub|numpat")),
         (b"shardchannels", _) => Err(CommandError::Arity("pubsub|shardchannels")),
         _ => Err(CommandError::UnknownSubcommand { command: "PUBSUB", subcommand: shown(request.arg(0)) }),

@@ -14,6 +14,7 @@ pub(super) static SELECT: Spec =
     spec("select", "index", 2, "Chooses the database, which is 0", |request, _, _| {
         match required_integer(request.arg(0))? {
             0 => Ok(Reply::OK),
+            index if i32::try_from(index).is_err() => Err(CommandError::NotWithin32Bits),
             _ => Err(CommandError::NoSuchDatabase),
         }
     });

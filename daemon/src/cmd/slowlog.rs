@@ -57,7 +57,9 @@ fn slowlog(request: Request<'_>, _: &Rc<Client>, host: &Host) -> Result<Reply, C
             Ok(Reply::OK)
         }
         (b"help", 2) => Ok(subcommands(&SLOWLOG)),
-        (b"get", _) => Err(CommandError::Arity("slowlog|get")),
+        (b"get", _) => {
+            Err(CommandError::SubcommandUse { command: "SLOWLOG", subcommand: shown(request.arg(0)) })
+        }
         (b"len", _) => Err(CommandError::Arity("slowlog|len")),
         (b"reset", _) => Err(CommandError::Arity("slowlog|reset")),
         _ => Err(CommandError::UnknownSubcommand { command: "SLOWLOG", subcommand: shown(request.arg(0)) }),

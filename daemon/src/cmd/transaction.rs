@@ -86,11 +86,19 @@ pub fn admit(
     Some(queued.map(|()| Reply::Status("QUEUED")))
 }
 
-/// A request was refused with `error` before it ran: within a transaction, EXEC must not run the others. Gives what to
-/// answer.
-pub fn refuse(request: Request<'_>, client: &Client, error: CommandError) -> CommandError {
+/// A request was refused with `error` before it ran: within a transaction, EXEC must not run the others. EXEC itself ends
+/// transaction and watches all the same. Gives what to answer.
+pub fn refuse(
+    request: Request<'_>,
+    client: &Client,
+    error: CommandError,
+    view: &mut View<'_>,
+) -> CommandError {
     if request.name().eq_ignore_ascii_case(EXEC.name.as_bytes()) {
         client.transaction.take();
+        if let Some(watch) = client.watch.take() {
+            view.unwatch(&watch);
+        }
         return CommandError::ExecRefused(error.to_string().trim_start_matches("ERR ").to_owned());
     }
     fail(client);

@@ -6,8 +6,7 @@ use super::{Class, Group, Keys, Run, Spec};
 use crate::cache::{Stop, View};
 
 pub(super) static TTL: Spec = spec("ttl", "Tells how many seconds a key still lives", |request, view| {
-    // Rounded to the nearest second, as Redis does it.
-    Ok(Reply::Int(remaining_ms(request, view)?.map_or_else(|absent| absent, |ms| (ms + 500) / 1_000)))
+    Ok(Reply::Int(remaining_ms(request, view)?.map_or_else(|absent| absent, seconds)))
 });
 
 pub(super) static PTTL: Spec =
@@ -17,7 +16,7 @@ pub(super) static PTTL: Spec =
 
 pub(super) static EXPIRETIME: Spec =
     spec("expiretime", "Tells the unix time in seconds at which a key expires", |request, view| {
-        Ok(Reply::Int(deadline_ms(request, view)?.map_or_else(|absent| absent, |ms| (ms + 500) / 1_000)))
+        Ok(Reply::Int(deadline_ms(request, view)?.map_or_else(|absent| absent, seconds)))
     });
 
 pub(super) static PEXPIRETIME: Spec =
@@ -40,6 +39,11 @@ const fn spec(
         summary,
         run: Run::Step(run),
     }
+}
+
+/// Rounded to the nearest second, as Redis does it, up to the last millisecond that there is.
+const fn seconds(ms: i64) -> i64 {
+    ms.saturating_add(500) / 1_000
 }
 
 /// The milliseconds left, or the answer where there are none.
@@ -85,5 +89,8 @@ mod tests {
         bench.check("SET k v PXAT 33177117420499", "+OK");
         bench.check("EXPIRETIME k", ":33177117420");
         bench.check("PEXPIRETIME k", ":33177117420499");
+        bench.check("SET k v PXAT 9223372036854775806", "+OK");
+        bench.check("EXPIRETIME k", ":9223372036854775");
+        bench.check("PEXPIRETIME k", ":9223372036854775806");
     }
 }

@@ -185,7 +185,7 @@ fn rejected(request: Request<'_>, error: CommandError, client: &Client, view: &m
     if let Some((index, _)) = cmd::find(request.name()) {
         view.counters().latencies.rejected(index);
     }
-    cmd::refuse(request, client, error)
+    cmd::refuse(request, client, error, view)
 }
 
 /// The answer to a request that ended with an error, `called` being its command if that has run.

@@ -1,6 +1,6 @@
 """limits, fixed window and sliding-window counter: limits_windows.py SOCKET
 
-Its moving window keeps a list of times in a Lua script, a data type larder does not have: see limits_moving.py.
+What larder cannot do of it has scripts of its own: limits_moving.py and limits_reset.py.
 """
 
 from importlib.metadata import version as installed
@@ -39,8 +39,5 @@ with step("hit with a cost"):
 
 with step("sliding window counter"):
     three_of_two(SlidingWindowCounterRateLimiter(storage), "sliding")
-
-with step("reset"):
-    true(storage.reset() >= 2, "at least two counters removed")
 
 end()

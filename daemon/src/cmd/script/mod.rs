@@ -178,9 +178,10 @@ fn script(request: Request<'_>, _: &Rc<Client>, _: &Host) -> Result<Reply, Comma
             let known = |sha| Reply::Int(i64::from(remembered(sha).is_some()));
             Ok(Reply::Array(request.tail(1).map(known).collect()))
         }
-        (b"flush", 2 | 3) => {
+        (b"flush", count) => {
             if let Some(word) = request.get(1)
-                && ![&b"async"[..], b"sync"].iter().any(|known| word.eq_ignore_ascii_case(known))
+                && (count > 3
+                    || ![&b"async"[..], b"sync"].iter().any(|known| word.eq_ignore_ascii_case(known)))
             {
                 return Err(CommandError::Named("SCRIPT FLUSH only support SYNC|ASYNC option"));
             }
@@ -191,7 +192,6 @@ fn script(request: Request<'_>, _: &Rc<Client>, _: &Host) -> Result<Reply, Comma
         (b"help", 2) => Ok(subcommands(&SCRIPT)),
         (b"load", _) => Err(CommandError::Arity("script|load")),
         (b"exists", _) => Err(CommandError::Arity("script|exists")),
-        (b"flush", _) => Err(CommandError::Arity("script|flush")),
         (b"kill", _) => Err(CommandError::Arity("script|kill")),
         _ => Err(CommandError::UnknownSubcommand { command: "SCRIPT", subcommand: shown(request.arg(0)) }),
     }
