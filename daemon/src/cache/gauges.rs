@@ -1,12 +1,34 @@
-//! The statistics that are not counted as things happen but read off tiers and files when somebody asks.
+//! The way to the counters, and the statistics that are not counted as things happen but read off tiers and files when
+//! somebody asks.
 
 use larder_protocol::Stat;
 
 use super::Cache;
 use super::background::blocking;
+use crate::stats::Counters;
 use crate::store::{Accounting, FileBytes, Store};
 
 impl Cache {
+    /// Counts something that happened outside a command.
+    pub fn count(&self, stat: Stat, n: u64) {
+        self.0.inner.borrow_mut().counters.add(stat, n);
+    }
+
+    /// Changes the counters.
+    pub fn counters_mut<T>(&self, change: impl FnOnce(&mut Counters) -> T) -> T {
+        change(&mut self.0.inner.borrow_mut().counters)
+    }
+
+    /// Lowers a gauge.
+    pub fn uncount(&self, stat: Stat, n: u64) {
+        self.0.inner.borrow_mut().counters.sub(stat, n);
+    }
+
+    /// Reads the counters.
+    pub fn counters<T>(&self, read: impl FnOnce(&Counters) -> T) -> T {
+        read(&self.0.inner.borrow().counters)
+    }
+
     /// Sets the gauges that are read off the tiers and files, so that the counters are complete.
     pub async fn refresh_gauges(&self) {
         // moka's own count lags behind until its housekeeping has run, which after a flush takes a while.

@@ -58,7 +58,7 @@ pub use view::{Rules, Stop, View};
 pub use walk::Page;
 pub use watch::Watch;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Stopwatch};
 use crate::config::{Durability, Settings};
 use crate::entry::Key;
 use crate::events::Events;
@@ -203,7 +203,17 @@ impl Cache {
 
     /// Runs commands one after the other, uninterrupted. Keys that must be loaded first are noted in `missing`.
     pub fn run<T>(&self, missing: &mut Vec<Key>, commands: impl FnOnce(&mut View<'_>) -> T) -> T {
-        let now_ms = self.now_ms();
+        self.run_at(Stopwatch::start(), missing, commands)
+    }
+
+    /// As [`run`](Self::run), at the time when `start` was started, which is now.
+    pub fn run_at<T>(
+        &self,
+        start: Stopwatch,
+        missing: &mut Vec<Key>,
+        commands: impl FnOnce(&mut View<'_>) -> T,
+    ) -> T {
+        let now_ms = self.0.clock.ms_at(start);
         let mut inner = self.0.inner.borrow_mut();
         let Inner { tiers, counters, notices, .. } = &mut *inner;
         let mut view = View::new(
@@ -286,26 +296,6 @@ impl Cache {
     /// Ends `watch`.
     pub fn unwatch(&self, watch: &Watch) {
         self.0.inner.borrow_mut().tiers.watches().remove(watch);
-    }
-
-    /// Counts something that happened outside a command.
-    pub fn count(&self, stat: Stat, n: u64) {
-        self.0.inner.borrow_mut().counters.add(stat, n);
-    }
-
-    /// Changes the counters.
-    pub fn counters_mut<T>(&self, change: impl FnOnce(&mut Counters) -> T) -> T {
-        change(&mut self.0.inner.borrow_mut().counters)
-    }
-
-    /// Lowers a gauge.
-    pub fn uncount(&self, stat: Stat, n: u64) {
-        self.0.inner.borrow_mut().counters.sub(stat, n);
-    }
-
-    /// Reads the counters.
-    pub fn counters<T>(&self, read: impl FnOnce(&Counters) -> T) -> T {
-        read(&self.0.inner.borrow().counters)
     }
 
     /// Cancelled when the daemon cannot go on.

@@ -37,7 +37,7 @@ impl Connection {
         let answers = output.ready();
         let from = *next;
         let mut tally = Tally::begin(host);
-        let pause = host.cache.run(missing, |view| {
+        let pause = host.cache.run_at(tally.watch, missing, |view| {
             while *next < requests.len() {
                 if answers.len() >= output_max {
                     return Pause::OutputFull;
