@@ -10,9 +10,11 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("rusqlite", &["daemon/src/store/"]),
     ("r2d2", &["daemon/src/store/"]),
     ("moka::", &["daemon/src/cache/memory.rs"]),
-    ("SystemTime::now", &["daemon/src/clock.rs", "daemon/src/logging.rs"]),
-    ("signal_hook", &["daemon/src/signals.rs"]),
-    ("clap::", &["daemon/src/config/"]),
+    ("SystemTime::now", &["daemon/src/clock.rs", "daemon/src/logging.rs", "tui/src/clock.rs"]),
+    ("signal_hook", &["daemon/src/signals.rs", "tui/src/signals.rs"]),
+    ("clap::", &["daemon/src/config/", "tui/src/args.rs"]),
+    ("ratatui", &["tui/src/view/", "tui/src/terminal.rs"]),
+    ("crossterm", &["tui/src/input.rs", "tui/src/terminal.rs"]),
     ("toml::", &["daemon/src/config/"]),
     (
         "UnixStream",
@@ -22,6 +24,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
             "daemon/src/endpoint",
             "daemon/src/logging.rs",
             "daemon/src/offline/ask.rs",
+            "tui/src/link/",
         ],
     ),
     ("unsafe ", &[]),
@@ -36,6 +39,9 @@ const NEVER_IN: &[(&str, &[&str])] = &[
     ("daemon/src/buffer.rs", &["crate::cache", "crate::store"]),
     ("daemon/src/entry.rs", &["crate::"]),
     ("daemon/src/clock.rs", &["crate::"]),
+    ("tui/src/model/", &["crate::app", "crate::view", "crate::link", "std::time", "std::fs", "std::io"]),
+    ("tui/src/app/", &["crate::view", "crate::link", "std::time", "std::fs", "std::io"]),
+    ("tui/src/view/", &["crate::link", "std::time", "std::fs", "std::io"]),
     ("protocol/src/", &["std::net", "std::fs", "std::time", "std::thread", "std::io::Read", "tokio::"]),
 ];
 

@@ -25,7 +25,7 @@ pub(super) fn latency(host: &Host) -> Latency {
         for (class, from) in Class::ALL.into_iter().zip(OpClass::ALL) {
             let histogram = latency.class_mut(class);
             for (us, count) in counters.latencies.class(from).sparse() {
-                histogram.record_n(us.saturating_mul(1_000), count);
+                histogram.record_many(us.saturating_mul(1_000), count);
             }
         }
         let mut most: Vec<(u64, usize)> = counters
@@ -40,7 +40,7 @@ pub(super) fn latency(host: &Host) -> Latency {
             let mut histogram = Histogram::default();
             if let Some(runtimes) = counters.latencies.runtimes(index) {
                 for (ns, count) in runtimes.sparse() {
-                    histogram.record_n(ns, count);
+                    histogram.record_many(ns, count);
                 }
             }
             latency.commands.push((REGISTRY[index].name.to_owned(), histogram));

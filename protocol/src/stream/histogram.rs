@@ -1,8 +1,9 @@
 //! How long things took: counts in buckets whose bounds are fixed, so that histograms can be added and subtracted.
 //!
-//! Used by the daemon, which records, and by the dashboard, which takes differences and percentiles. Log-linear: each power
-//! of two is divided into 16 buckets of equal width, so a bucket's upper bound is at most a sixteenth above anything in it.
-//! In JSON only buckets that count something: `{"at":[160,161],"n":[12,5]}`, numbers of buckets and their counts.
+//! Used by the daemon, which records, and by the dashboard, which takes differences and percentiles. Log-linear: each
+//! power of two is divided into 16 buckets of equal width, so a bucket's upper bound is at most a sixteenth above
+//! anything in it. In JSON only buckets that count something: `{"at":[160,161],"n":[12,5]}`, numbers of buckets and
+//! their counts.
 
 use serde_json::Value as Json;
 
@@ -52,12 +53,12 @@ impl Histogram {
 
     /// Counts one that took `ns` nanoseconds.
     pub fn record(&mut self, ns: u64) {
-        self.record_n(ns, 1);
+        self.record_many(ns, 1);
     }
 
-    /// Adds `n` durations of so many nanoseconds.
-    pub fn record_n(&mut self, ns: u64, n: u64) {
-        self.counts[Self::bucket(ns)] += n;
+    /// Counts several that took `ns` nanoseconds each.
+    pub fn record_many(&mut self, ns: u64, count: u64) {
+        self.counts[Self::bucket(ns)] += count;
     }
 
     /// How many are counted.
@@ -85,8 +86,8 @@ impl Histogram {
         Self { counts: pairs.map(|(now, then)| now.saturating_sub(*then)).collect() }
     }
 
-    /// The duration in nanoseconds that this share of all did not exceed, from 0 to 1, as the upper bound of its bucket;
-    /// none where nothing is counted.
+    /// The duration in nanoseconds that this share of all did not exceed, from 0 to 1, as the upper bound of its
+    /// bucket; none where nothing is counted.
     #[must_use]
     pub fn percentile(&self, share: f64) -> Option<u64> {
         let count = self.count();
@@ -165,7 +166,7 @@ mod tests {
     #[test]
     fn json_has_only_what_counts() {
         let mut histogram = Histogram::default();
-        histogram.record(1_000);
+        histogram.record_many(1_000, 1);
         histogram.record(1_001);
         histogram.record(u64::MAX);
         let json = histogram.to_json();

@@ -1,0 +1,74 @@
+//! Clean-up on the time axis: a bar for what runs removed, and letters for clean-ups, merges and checkpoints.
+
+use larder_protocol::Stat;
+use larder_protocol::stream::Column;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::Span;
+use ratatui::widgets::Widget;
+
+use super::Scene;
+use super::charts::{areas, series, tallest};
+use super::traffic::wrapped;
+use crate::model::history::How;
+use crate::model::units::{NONE, ceiling, count, latency, span};
+use crate::view::theme::Role;
+
+/// The panel.
+pub(super) struct Cleanup<'a>(pub Scene<'a>);
+
+impl Widget for Cleanup<'_> {
+    fn render(self, area: Rect, buf: &mut Buffer) {
+        let scene = self.0;
+        let (app, look) = (scene.app, scene.look);
+        let model = app.shown();
+        let sum = |column| count(model.history.sum(app.zoom, app.axis_ms(), column).round());
+        let last = model.stat(Stat::CleanupLastTimeMs);
+        let (ago, last_rows, last_ms) = if last > 0.0 {
+            (
+                format!("{} ago", span((app.axis_ms() as f64 - last) as i64)),
+                count(model.stat(Stat::CleanupLastRows)),
+                latency(model.stat(Stat::CleanupLastMs) * 1e6),
+            )
+        } else {
+            (NONE.to_owned(), NONE.to_owned(), NONE.to_owned())
+        };
+        let facts = [
+            ("last run", ago, 12, Role::Cleanup),
+            ("removed", last_rows, 7, Role::Dim),
+            ("in", last_ms, 8, Role::Dim),
+            ("runs", sum(Column::CleanupRuns), 7, Role::Dim),
+            ("rows", sum(Column::CleanupRows), 7, Role::Dim),
+            ("merges", sum(Column::Merges), 7, Role::Upkeep),
+            ("checkpoints", sum(Column::Checkpoints), 7, Role::Upkeep),
+        ];
+        let spans = facts.into_iter().flat_map(|(name, value, width, role)| {
+            [
+                Span::styled(format!(" {name} "), look.style(role)),
+                Span::styled(format!("{value:<width$}"), look.style(Role::Strong)),
+            ]
+        });
+        let lines = wrapped(spans.collect(), area.width);
+        let legend = (lines.len() as u16).min(area.height.saturating_sub(3).max(1)).min(area.height);
+        for (y, line) in (area.y..area.y + legend).zip(&lines) {
+            buf.set_line(area.x, y, line, area.width);
+        }
+        let chart_area = Rect { y: area.y + legend, height: area.height - legend, ..area };
+        let rows = series(scene, chart_area, Column::CleanupRows, How::Sum, Role::Cleanup, '#');
+        let stack = vec![rows];
+        let top = ceiling(tallest(&stack));
+        let mut chart = areas(scene, stack, top, count);
+        // The later ones are drawn over the earlier: what is rare is seen.
+        for (column, letter, role) in [
+            (Column::Merges, 'm', Role::Upkeep),
+            (Column::CleanupRuns, 'c', Role::Cleanup),
+            (Column::Checkpoints, 'k', Role::Upkeep),
+        ] {
+            let happened = series(scene, chart_area, column, How::Sum, role, letter).values;
+            let buckets =
+                happened.iter().enumerate().filter(|(_, value)| value.is_some_and(|value| value > 0.0));
+            chart.marks.extend(buckets.map(|(bucket, _)| (bucket, letter, role)));
+        }
+        chart.render(chart_area, buf);
+    }
+}

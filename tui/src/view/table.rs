@@ -1,0 +1,183 @@
+//! A table: columns of fixed width, so that nothing jumps; those that find no room are left out, by their rank.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::widgets::Widget;
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+
+use super::theme::{Look, Role};
+use crate::model::tables::{ColumnSpec, Order, Row, Table, Tone};
+use larder_protocol::stream::Class;
+
+/// A table with its head.
+pub struct TableWidget<'a> {
+    /// Which it is.
+    pub table: Table,
+    /// Its rows.
+    pub rows: &'a [Row],
+    /// How they are sorted.
+    pub order: Order,
+    /// The chosen row.
+    pub chosen: usize,
+    /// Whether the chosen row is marked.
+    pub focused: bool,
+    /// What stands there instead of no rows.
+    pub empty: &'a str,
+    /// The look.
+    pub look: &'a Look,
+}
+
+impl Widget for &TableWidget<'_> {
+    fn render(self, area: Rect, buf: &mut Buffer) {
+        let area = area.intersection(buf.area);
+        if area.width < 4 || area.height < 2 {
+            return;
+        }
+        let columns = self.table.columns();
+        let places = places(columns, area.width);
+        for &(at, x, width) in &places {
+            let mark = match self.order.column {
+                Some(column) if column == at => {
+                    if self.order.reversed == columns[at].number {
+                        "▲"
+                    } else {
+                        "▼"
+                    }
+                }
+                _ => "",
+            };
+            let title = format!("{mark}{}", columns[at].title);
+            put(buf, area.x + x, area.y, width, &title, columns[at].number, self.look.style(Role::Dim));
+        }
+        let height = usize::from(area.height) - 1;
+        if self.rows.is_empty() {
+            buf.set_stringn(
+                area.x,
+                area.y + 1,
+                self.empty,
+                usize::from(area.width),
+                self.look.style(Role::Dim),
+            );
+        }
+        let chosen = self.chosen.min(self.rows.len().saturating_sub(1));
+        let from = (chosen + 1).saturating_sub(height);
+        for (line, row) in self.rows.iter().enumerate().skip(from).take(height) {
+            let y = area.y + 1 + (line - from) as u16;
+            for &(at, x, width) in &places {
+                let role = if toned(self.table, at) { role(row.tone) } else { Role::Text };
+                let text = row.cells.get(at).map_or("", |cell| cell.text.as_str());
+                put(buf, area.x + x, y, width, text, columns[at].number, self.look.style(role));
+            }
+            if self.focused && line == chosen {
+                buf.set_style(Rect { y, height: 1, ..area }, self.look.style(Role::Chosen));
+            }
+        }
+    }
+}
+
+/// Whether the column shows what the row is about.
+const fn toned(table: Table, column: usize) -> bool {
+    match table {
+        Table::Events | Table::HotKeys | Table::HotPrefixes => column == 1,
+        Table::Latency => column == 0,
+        Table::Clients => column == 11,
+        Table::Slow => false,
+    }
+}
+
+const fn role(tone: Tone) -> Role {
+    match tone {
+        Tone::Plain => Role::Text,
+        Tone::Of(Class::Read) => Role::Read,
+        Tone::Of(Class::Write) => Role::Write,
+        Tone::Of(Class::Delete) => Role::Delete,
+        Tone::Of(Class::Other) => Role::Other,
+        Tone::Warning => Role::Warn,
+        Tone::Alarm => Role::Bad,
+        Tone::Good => Role::Good,
+        Tone::Cleanup => Role::Cleanup,
+        Tone::Upkeep => Role::Upkeep,
+    }
+}
+
+/// Which columns find room, where, and how wide: number, x, width.
+fn places(columns: &[ColumnSpec], width: u16) -> Vec<(usize, u16, u16)> {
+    let mut shown: Vec<usize> = (0..columns.len()).collect();
+    let need = |shown: &[usize]| -> u16 {
+        shown.iter().map(|&at| columns[at].width + 1).sum::<u16>().saturating_sub(1)
+    };
+    while need(&shown) > width && shown.len() > 1 {
+        let Some((place, _)) = shown.iter().enumerate().max_by_key(|(_, at)| columns[**at].rank) else {
+            break;
+        };
+        shown.remove(place);
+    }
+    let left = width.saturating_sub(need(&shown));
+    let mut x = 0;
+    let place = |at: usize| {
+        let more = if columns[at].flexible { left } else { 0 };
+        let width = (columns[at].width + more).min(width.saturating_sub(x));
+        let place = (at, x, width);
+        x += width + 1;
+        place
+    };
+    shown.into_iter().map(place).collect()
+}
+
+/// A text in a field, cut where it is too long, numbers to the right.
+fn put(buf: &mut Buffer, x: u16, y: u16, width: u16, text: &str, right: bool, style: ratatui::style::Style) {
+    let room = usize::from(width);
+    let shown = fit(text, room);
+    let pad = if right { room.saturating_sub(shown.width()) } else { 0 };
+    if room > 0 {
+        buf.set_stringn(x + pad as u16, y, shown, room - pad, style);
+    }
+}
+
+/// The text, or as much of its beginning as fits before an ellipsis.
+#[must_use]
+pub fn fit(text: &str, room: usize) -> String {
+    if text.width() <= room {
+        return text.to_owned();
+    }
+    let mut shown = String::new();
+    let mut used = 1;
+    for c in text.chars() {
+        used += c.width().unwrap_or(0);
+        if used > room {
+            break;
+        }
+        shown.push(c);
+    }
+    if room > 0 {
+        shown.push('…');
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_cut_to_the_cell() {
+        assert_eq!([fit("abc", 3), fit("abcd", 3), fit("日本語", 4), fit("x", 0)], ["abc", "ab…", "日…", ""]);
+    }
+
+    #[test]
+    fn columns_stand_still_and_the_least_needed_go_first() {
+        for table in Table::ALL {
+            for width in 1..300 {
+                let places = places(table.columns(), width);
+                assert!(!places.is_empty());
+                assert!(places.iter().all(|(_, x, columns)| x + columns <= width), "{table:?} {width}");
+                assert!(places.is_sorted_by_key(|(at, x, _)| (*at, *x)));
+            }
+        }
+        let shown = |width| {
+            places(Table::Clients.columns(), width).into_iter().map(|(at, ..)| at).collect::<Vec<_>>()
+        };
+        assert_eq!(shown(200).len(), Table::Clients.columns().len());
+        assert_eq!(shown(66), [0, 1, 2, 4, 8, 12]);
+    }
+}
