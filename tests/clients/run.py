@@ -82,6 +82,12 @@ class NotInstalled(Exception):
     """Why the packages of a kind are not there."""
 
 
+def reason(done):
+    """The line that says why a program failed, as far as that can be told."""
+    lines = (done.stderr or done.stdout).strip().split("\n")
+    return next((line for line in lines if "rror" in line), lines[-1])
+
+
 def installed(directory, sources, upgrade, *commands):
     """Runs the commands, unless they have succeeded for the same sources before."""
     state = hashlib.sha256(b"\0".join(source.read_bytes() for source in sources)).hexdigest()
@@ -92,8 +98,7 @@ def installed(directory, sources, upgrade, *commands):
     for command in commands:
         done = subprocess.run(command, cwd=directory, capture_output=True, text=True)
         if done.returncode != 0:
-            last = (done.stderr or done.stdout).strip().split("\n")[-1]
-            raise NotInstalled(f"{Path(command[0]).name} {command[1]}: {last}")
+            raise NotInstalled(f"{Path(command[0]).name} {command[1]}: {reason(done)}")
     stamp.write_text(state)
 
 
@@ -143,7 +148,7 @@ def rust_environment(upgrade):
         # A script that does not compile is a mistake here; without its packages it cannot even try.
         if "error[E" in done.stderr or "could not compile" in done.stderr:
             sys.exit(f"tests/clients/rust does not build:\n{done.stderr}")
-        raise NotInstalled(f"cargo build: {done.stderr.strip().splitlines()[-1]}")
+        raise NotInstalled(f"cargo build: {reason(done)}")
     version = re.search(r'name = "redis"\nversion = "(.*)"', (directory / "Cargo.lock").read_text()).group(1)
     return [str(directory / "target/debug/larder-client-matrix")], {"CRATE_VERSION": version}
 
@@ -272,8 +277,8 @@ def main():
     for kind in dict.fromkeys(row[1] for row in chosen):
         try:
             kinds[kind] = KINDS[kind](options.upgrade)
-        except NotInstalled as reason:
-            kinds[kind] = str(reason)
+        except NotInstalled as why:
+            kinds[kind] = str(why)
 
     broken = []
     print(f"against {program}\n\n| client | version | what was done | result |\n|---|---|---|---|")

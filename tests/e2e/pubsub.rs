@@ -31,6 +31,11 @@ fn listeners_get_messages_in_order() {
         "GET k",
         "-ERR Can't execute 'get': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
     );
+    // EXEC ends the transaction whatever keeps it from running.
+    listener.check(
+        "EXEC",
+        "-EXECABORT Transaction discarded because of: Can't execute 'exec': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
+    );
     listener.check("PING hi", "[=pong =hi]");
     listener.check("RESET", "+RESET");
     listener.check("PING", "+PONG");

@@ -49,7 +49,7 @@ impl Connection {
                     Ok((index, spec)) => {
                         let admitted = if unusual { admit(request, spec, client, host) } else { None };
                         if let Some(answer) = admitted {
-                            answer.map_err(Stop::Error)
+                            answer.map_err(|error| Stop::Error(cmd::refuse(request, client, error, view)))
                         } else {
                             if paused.is_some_and(|paused| spec.is_held_back_by(paused)) {
                                 return Pause::Held;
