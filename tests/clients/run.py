@@ -71,7 +71,6 @@ MATRIX = [
 # What larder does not set out to do, and why; it has to fail, so that this list cannot outlive its reasons.
 OUT_OF_REACH = {
     "limits, moving window": "keeps a list of times, by a Lua script; larder has strings only",
-    "limits, reset": "finds and deletes keys by a pattern in a Lua script; DELPAT does that",
 }
 
 # A script that takes longer hangs; its last reported step says where.

@@ -1,6 +1,6 @@
 """limits, fixed window and sliding-window counter: limits_windows.py SOCKET
 
-What larder cannot do of it has scripts of its own: limits_moving.py and limits_reset.py.
+What larder cannot do of it has a script of its own: limits_moving.py.
 """
 
 from importlib.metadata import version as installed
