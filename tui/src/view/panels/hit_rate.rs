@@ -31,7 +31,7 @@ const TIERS: [(Column, Role, char); 4] = [
 ];
 
 /// Width of the numbers.
-const NUMBERS: u16 = 27;
+const NUMBERS: u16 = 28;
 
 /// From this height on the first number is drawn large.
 const LARGE: u16 = 11;
@@ -90,12 +90,13 @@ impl HitRate<'_> {
                 y += 1;
             };
         if large {
-            let role = mood(now.hit_rate());
-            let place = Rect { x: area.x + 1, width: area.width - 1, height: 3, ..area };
-            digits::draw(&maybe_percent(now.hit_rate()), place, look.style(role), buf);
             for _ in 0..3 {
                 row("", String::new(), Role::Text, None, buf);
             }
+            // After the rows, which are blank.
+            let role = mood(now.hit_rate());
+            let place = Rect { x: area.x + 1, width: area.width - 1, height: 3, ..area };
+            digits::draw(&maybe_percent(now.hit_rate()), place, look.style(role), buf);
         }
         row("now", maybe_percent(now.hit_rate()), mood(now.hit_rate()), None, buf);
         let ever = maybe_percent(model.reads_ever().hit_rate());
