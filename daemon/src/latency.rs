@@ -6,38 +6,9 @@
 //! class's takes 20 KiB.
 
 use hdrhistogram::Histogram;
+use larder_protocol::stream::Class;
 
 use crate::stats::Durations;
-
-/// What a command does, as far as durations are told apart by it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(usize)]
-pub enum OpClass {
-    /// Looks at entries.
-    Read,
-    /// Stores or changes entries.
-    Write,
-    /// Only deletes.
-    Delete,
-    /// Has to do with the connection or the daemon.
-    Other,
-}
-
-impl OpClass {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Read, Self::Write, Self::Delete, Self::Other];
-
-    /// Its name in lower case.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Read => "read",
-            Self::Write => "write",
-            Self::Delete => "delete",
-            Self::Other => "other",
-        }
-    }
-}
 
 /// The calls of one command.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -105,7 +76,7 @@ struct Command {
 #[derive(Debug)]
 pub struct Latencies {
     commands: Vec<Command>,
-    classes: [Durations; OpClass::ALL.len()],
+    classes: [Durations; Class::ALL.len()],
 }
 
 impl Latencies {
@@ -159,7 +130,7 @@ impl Latencies {
     /// How long answers to commands of a class took, in microseconds, from when the request had been read to when its
     /// answer was sent.
     #[must_use]
-    pub fn class(&self, class: OpClass) -> &Durations {
+    pub fn class(&self, class: Class) -> &Durations {
         &self.classes[class as usize]
     }
 
@@ -171,11 +142,11 @@ impl Latencies {
 
 /// Commands of each class that have run and whose answers are not sent yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Answered([u64; OpClass::ALL.len()]);
+pub struct Answered([u64; Class::ALL.len()]);
 
 impl Answered {
     /// Adds some.
-    pub fn add(&mut self, class: OpClass, calls: u64) {
+    pub fn add(&mut self, class: Class, calls: u64) {
         self.0[class as usize] += calls;
     }
 
@@ -304,17 +275,17 @@ mod tests {
     fn classes_are_apart() {
         let mut latencies = Latencies::new(0);
         let mut answered = Answered::default();
-        answered.add(OpClass::Read, 10);
-        answered.add(OpClass::Delete, 1);
+        answered.add(Class::Read, 10);
+        answered.add(Class::Delete, 1);
         latencies.answered(&mut answered, 40);
         assert!(answered.is_empty());
-        answered.add(OpClass::Read, 1);
+        answered.add(Class::Read, 1);
         latencies.answered(&mut answered, 2_000_000);
-        let read: Vec<_> = latencies.class(OpClass::Read).sparse().collect();
+        let read: Vec<_> = latencies.class(Class::Read).sparse().collect();
         assert_eq!((read[0], read.len(), read[1].1), ((40, 10), 2, 1));
         assert!((2_000_000..2_020_000).contains(&read[1].0));
-        assert_eq!(latencies.class(OpClass::Delete).sparse().collect::<Vec<_>>(), [(40, 1)]);
-        assert_eq!(latencies.class(OpClass::Write).sparse().count(), 0);
-        assert_eq!(OpClass::ALL.map(|class| class as usize), [0, 1, 2, 3]);
+        assert_eq!(latencies.class(Class::Delete).sparse().collect::<Vec<_>>(), [(40, 1)]);
+        assert_eq!(latencies.class(Class::Write).sparse().count(), 0);
+        assert_eq!(Class::ALL.map(|class| class as usize), [0, 1, 2, 3]);
     }
 }

@@ -119,24 +119,20 @@ impl Channels {
         receivers
     }
 
-    /// Whether anybody listens to one of larder's own channels.
+    /// Whether anybody listens to one of larder's own channels. Who subscribes to `*` does not mean them.
     #[must_use]
-    pub fn has_own_listeners(&self, channel: &str) -> bool {
-        self.by_name.borrow().contains_key(channel.as_bytes())
-            || self.own_patterns().iter().any(|pattern| pattern.matches(channel.as_bytes()))
-    }
-
-    /// Patterns that are about larder's own channels. Who subscribes to `*` does not mean them.
-    fn own_patterns(&self) -> Vec<Pattern> {
-        let by_pattern = self.by_pattern.borrow();
-        let own = by_pattern.iter().filter(|(name, _)| name.starts_with(OWN_PREFIX));
-        own.map(|(_, (pattern, _))| pattern.clone()).collect()
+    pub fn has_own_listeners(&self, own: Own) -> bool {
+        let name = own.channel().as_bytes();
+        let meant = |(given, (pattern, _)): (&Bytes, &(Pattern, Listeners))| {
+            given.starts_with(OWN_PREFIX) && pattern.matches(name)
+        };
+        self.by_name.borrow().contains_key(name) || self.by_pattern.borrow().iter().any(meant)
     }
 
     /// Gives a message of one of larder's own channels to everybody who listens. Whoever has more than `unread_bytes_max`
     /// of mail misses it, and is told so with the next.
-    pub fn publish_own(&self, own: Own, channel: &str, json: &str, unread_bytes_max: usize) {
-        let name = channel.as_bytes();
+    pub fn publish_own(&self, own: Own, json: &str, unread_bytes_max: usize) {
+        let name = own.channel().as_bytes();
         if let Some(listeners) = self.by_name.borrow().get(name) {
             deliver_own(own, &[b"message", name], json, listeners, unread_bytes_max);
         }

@@ -26,6 +26,19 @@ fn one_request_cannot_ask_for_an_answer_without_end() {
 }
 
 #[test]
+fn one_client_cannot_subscribe_without_end() {
+    let daemon = Daemon::start(&[]);
+    let mut client = daemon.client();
+    let channels: Vec<String> = (0..=65_536).map(|number| format!("c{number}")).collect();
+    let request: Vec<&str> =
+        std::iter::once("SUBSCRIBE").chain(channels.iter().map(String::as_str)).collect();
+    let Reply::Error(text) = client.args(&request) else { panic!("too many") };
+    assert!(text.contains("more than 65536 subscriptions"), "{text}");
+    client.check("PUBSUB NUMSUB c0", "[=c0 :0]");
+    client.check("SUBSCRIBE c0", "[=subscribe =c0 :1]");
+}
+
+#[test]
 fn large_requests_that_do_not_fit_together_all_succeed() {
     let daemon = Daemon::start(&["--buffer-budget", "1MiB", "--max-value", "4MiB"]);
     thread::scope(|scope| {

@@ -152,6 +152,20 @@ fn a_watched_key_that_expires_ends_the_transaction() {
 }
 
 #[test]
+fn nothing_expires_between_two_commands() {
+    let daemon = Daemon::start(&[]);
+    let mut client = daemon.client();
+    // Looking so often takes longer than the entry lives.
+    let mut requests = vec![vec!["MULTI"], vec!["SET", "mortal", "v", "PX", "1"]];
+    requests.resize(100_000, vec!["GET", "mortal"]);
+    requests.push(vec!["EXEC"]);
+    let replies = client.pipeline(&requests).unwrap();
+    let Some(Reply::Array(replies)) = replies.last() else { panic!("{:?}", replies.last()) };
+    let found = replies[1..].iter().filter(|reply| **reply == Reply::bulk("v")).count();
+    assert_eq!(found, replies.len() - 1);
+}
+
+#[test]
 fn keys_on_disk_are_loaded_first() {
     let mut daemon = Daemon::start(&["--memory-cap", "0"]);
     let mut client = daemon.client();

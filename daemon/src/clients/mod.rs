@@ -13,6 +13,7 @@ use std::task::Waker;
 
 use bytes::Bytes;
 use larder_protocol::Wire;
+use larder_protocol::stream::{EVENTS_CHANNEL, STATS_CHANNEL};
 use tokio_util::sync::CancellationToken;
 
 pub use mailbox::Mailbox;
@@ -117,6 +118,17 @@ pub enum Own {
     Stats,
     /// Events.
     Events,
+}
+
+impl Own {
+    /// Its name.
+    #[must_use]
+    pub const fn channel(self) -> &'static str {
+        match self {
+            Self::Stats => STATS_CHANNEL,
+            Self::Events => EVENTS_CHANNEL,
+        }
+    }
 }
 
 /// A version of RESP.

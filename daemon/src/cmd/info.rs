@@ -2,14 +2,14 @@
 
 use std::fmt::Write as _;
 
-use larder_protocol::{Reply, Request, Snapshot, Stat};
+use larder_protocol::{Reply, Request, Snapshot, Stat, stream};
 
 use super::config::POLICY;
 use super::host::{REDIS_VERSION, VERSION};
 use super::{Class, Group, Host, Job, Keys, REGISTRY, Run, Spec};
 use crate::cache::Count;
 use crate::error::CommandError;
-use crate::latency::{Calls, OpClass};
+use crate::latency::Calls;
 use crate::process::Usage;
 
 pub(super) static SPEC: Spec = Spec {
@@ -335,7 +335,7 @@ fn larder(host: &Host, snapshot: &Snapshot) -> String {
     ];
     let stats = stats.map(|stat| format!("{}:{}\r\n", stat.name(), int(snapshot, stat)));
     let answers = host.cache.counters(|counters| {
-        OpClass::ALL.map(|class| {
+        stream::Class::ALL.map(|class| {
             let us = |percent| counters.latencies.class(class).at(percent);
             let (half, most, nearly_all) = (us(50.0), us(99.0), us(99.9));
             format!("answer_us_{}:p50={half},p99={most},p99.9={nearly_all}\r\n", class.name())

@@ -3,13 +3,12 @@
 use std::pin::Pin;
 use std::rc::Rc;
 
-use larder_protocol::{Reply, Request};
+use larder_protocol::{Reply, Request, stream};
 
 use super::{Host, args};
 use crate::cache::{Stop, Taking, View};
 use crate::clients::{Client, Paused};
 use crate::error::CommandError;
-use crate::latency::OpClass;
 
 /// What there is to know about a command without running it.
 #[derive(Debug)]
@@ -60,12 +59,12 @@ impl Class {
 
     /// As what its durations are recorded.
     #[must_use]
-    pub fn op(self) -> OpClass {
+    pub fn op(self) -> stream::Class {
         match self {
-            Self::Read => OpClass::Read,
-            Self::Write => OpClass::Write,
-            Self::Delete => OpClass::Delete,
-            Self::Admin | Self::Connection => OpClass::Other,
+            Self::Read => stream::Class::Read,
+            Self::Write => stream::Class::Write,
+            Self::Delete => stream::Class::Delete,
+            Self::Admin | Self::Connection => stream::Class::Other,
         }
     }
 }

@@ -243,16 +243,18 @@ async fn in_one_step(
     };
     let mut loaded: Vec<Loaded<'_>> = Vec::new();
     let mut missing = Vec::new();
-    let pinned = loop {
+    let (now, pinned) = loop {
         host.cache.unheld().await;
-        match host.cache.run(&mut missing, |view| view.pin(needed())) {
-            Ok(pinned) => break pinned,
+        // One moment for all of it: nothing expires between two of its commands.
+        let now = Stopwatch::start();
+        match host.cache.run_at(now, &mut missing, |view| view.pin(needed())) {
+            Ok(pinned) => break (now, pinned),
             Err(Stop::Missing) => loaded.push(host.cache.load(std::mem::take(&mut missing)).await),
             Err(Stop::Error(error)) => return Err(error),
         }
     };
     // From here on there is no await until everything has run.
-    let broken = host.cache.run(&mut missing, |view| is_broken(watch, view));
+    let broken = host.cache.run_at(now, &mut missing, |view| is_broken(watch, view));
     let mut depends = false;
     let replies = (!broken).then(|| {
         queue
@@ -260,7 +262,7 @@ async fn in_one_step(
             .map(|queued| {
                 let watch = Stopwatch::start();
                 let done = match queued.run() {
-                    Run::Step(run) => host.cache.run(&mut missing, |view| {
+                    Run::Step(run) => host.cache.run_at(now, &mut missing, |view| {
                         view.begin_command();
                         view.name_command(queued.spec.name);
                         let done = run(queued.request.as_request(), view);

@@ -13,7 +13,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use larder_protocol::stream::{EVENTS_CHANNEL, Event, EventKind, STATS_CHANNEL};
+use larder_protocol::stream::{Event, EventKind};
 use larder_protocol::{Snapshot, Stat};
 use tokio::time::{Instant, sleep_until};
 
@@ -50,9 +50,9 @@ impl Stream {
     /// The messages that open a subscription to one of larder's own channels; none for other channels.
     #[must_use]
     pub fn greeting(&self, channel: &[u8], host: &Host) -> Vec<String> {
-        if channel == STATS_CHANNEL.as_bytes() {
+        if channel == Own::Stats.channel().as_bytes() {
             self.history.borrow_mut().backlog(&host.boot_id)
-        } else if channel == EVENTS_CHANNEL.as_bytes() {
+        } else if channel == Own::Events.channel().as_bytes() {
             host.cache
                 .events()
                 .since(0)
@@ -90,17 +90,17 @@ async fn sample(host: &Host) {
     host.cache.counters_mut(|counters| counters.hot_keys.turn(snapshot.int(Stat::TimeMs)));
     note_upkeep(host, &snapshot);
     host.stream.history.borrow_mut().add(&snapshot, &latency);
-    if host.channels.has_own_listeners(STATS_CHANNEL) {
+    if host.channels.has_own_listeners(Own::Stats) {
         let json = sample::sample(host, snapshot, latency).to_json();
-        host.channels.publish_own(Own::Stats, STATS_CHANNEL, &json, UNREAD_BYTES_MAX);
+        host.channels.publish_own(Own::Stats, &json, UNREAD_BYTES_MAX);
     }
 }
 
 fn pass_events_on(host: &Host) {
     for event in host.cache.events().since(host.stream.passed_on.get()) {
         host.stream.passed_on.set(event.sequence);
-        if host.channels.has_own_listeners(EVENTS_CHANNEL) {
-            host.channels.publish_own(Own::Events, EVENTS_CHANNEL, &event.to_json(), UNREAD_BYTES_MAX);
+        if host.channels.has_own_listeners(Own::Events) {
+            host.channels.publish_own(Own::Events, &event.to_json(), UNREAD_BYTES_MAX);
         }
     }
 }

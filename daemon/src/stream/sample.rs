@@ -7,7 +7,6 @@ use larder_protocol::stream::{
 
 use crate::cmd::{Host, REGISTRY};
 use crate::hot_keys::Reads;
-use crate::latency::OpClass;
 
 /// Keys and prefixes listed.
 const HOT_LISTED: usize = 20;
@@ -22,9 +21,9 @@ const WORD_BYTES_MAX: usize = 64;
 pub(super) fn latency(host: &Host) -> Latency {
     let mut latency = Latency::default();
     host.cache.counters(|counters| {
-        for (class, from) in Class::ALL.into_iter().zip(OpClass::ALL) {
+        for class in Class::ALL {
             let histogram = latency.class_mut(class);
-            for (us, count) in counters.latencies.class(from).sparse() {
+            for (us, count) in counters.latencies.class(class).sparse() {
                 histogram.record_many(us.saturating_mul(1_000), count);
             }
         }

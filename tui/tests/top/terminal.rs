@@ -212,7 +212,7 @@ fn suspending_gives_the_terminal_back_for_a_while() {
 
 /// Not a test by itself: what `a_panic_leaves_a_sane_terminal` runs in its terminal.
 #[test]
-#[ignore = "takes the terminal and panics; another test runs it where that does no harm"]
+#[ignore = "takes the terminal and panics: `a_panic_leaves_a_sane_terminal` runs it in a terminal of its own"]
 fn panics_on_the_screen() {
     let mut screen = larder_top::terminal::Screen::open(true).unwrap();
     screen.draw(|frame| frame.render_widget("drawn", frame.area())).unwrap();

@@ -240,6 +240,16 @@ mod tests {
     }
 
     #[test]
+    fn the_scripts_remembered_are_bounded_and_the_forgotten_are_recognised_again() {
+        let mut bench = Bench::default();
+        for blanks in 1..=LEARNED_MAX + 10 {
+            let script = RELEASE.replacen(' ', &" ".repeat(blanks), 1);
+            bench.check(&format!("EVAL \"{script}\" 1 k owner"), ":0");
+            assert!(LEARNED.lock().unwrap().len() <= LEARNED_MAX);
+        }
+    }
+
+    #[test]
     fn what_is_refused() {
         let mut bench = Bench::default();
         for (line, answer) in [
