@@ -32,7 +32,7 @@
 //! After SUBSCRIBE come the last events, at most [`EVENTS_KEPT`], the oldest first, and then each [`Event`] as it happens.
 //!
 //! ```json
-//! {"dropped":0,"event":"cleanup","schema":1,"sequence":17,"time_ms":1764000000000,"cause":"timer","rows":812,"ms":14}
+//! {"dropped":0,"event":"cleanup","schema":1,"sequence":17,"time_ms":1764000000000,"cause":"timer","rows":812,"ms":14,"bytes":77824}
 //! ```
 //!
 //! # What holds for all of them

@@ -214,6 +214,7 @@ struct Desk {
 /// A sweep under way.
 struct Sweep {
     rows: usize,
+    bytes: i64,
     watch: Stopwatch,
 }
 
@@ -260,7 +261,7 @@ impl Desk {
     /// A job that takes next to no time.
     fn small(&mut self, job: &Job) -> Result<(), End> {
         match job {
-            Job::Sweep => self.sweeps.push_back(Sweep { rows: 0, watch: Stopwatch::start() }),
+            Job::Sweep => self.sweeps.push_back(Sweep { rows: 0, bytes: 0, watch: Stopwatch::start() }),
             Job::Spare => return self.prepare_spare(),
             Job::Full => {
                 self.reserve.give_up();

@@ -101,11 +101,9 @@ fn move_panel(app: &mut App, by: usize) {
 fn sort(app: &mut App) {
     let Some(table) = app.table() else { return };
     let order = &mut app.orders[table as usize];
-    order.column = match order.column {
-        None => Some(0),
-        Some(column) if column + 1 < table.columns().len() => Some(column + 1),
-        Some(_) => None,
-    };
+    let next = order.column.map_or(0, |column| column + 1);
+    // A bar shows what stands beside it.
+    order.column = (next..table.columns().len()).find(|&column| !table.columns()[column].bar);
     order.reversed = false;
 }
 

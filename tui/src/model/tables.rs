@@ -4,7 +4,7 @@
 
 use std::cmp::Ordering;
 
-use larder_protocol::stream::{Class, Event, Histogram, Hot};
+use larder_protocol::stream::{Class, Event, EventKind, Histogram, Hot};
 use regex::Regex;
 
 use super::Model;
@@ -39,20 +39,26 @@ pub struct ColumnSpec {
     pub flexible: bool,
     /// Whether it holds numbers, which stand to the right and are sorted from the largest.
     pub number: bool,
+    /// Whether it is a bar, full where the number is 1.
+    pub bar: bool,
     /// Where there is no room for all, those with the largest go first.
     pub rank: u8,
 }
 
 const fn text(title: &'static str, width: u16, rank: u8) -> ColumnSpec {
-    ColumnSpec { title, width, flexible: false, number: false, rank }
+    ColumnSpec { title, width, flexible: false, number: false, bar: false, rank }
 }
 
 const fn number(title: &'static str, width: u16, rank: u8) -> ColumnSpec {
-    ColumnSpec { title, width, flexible: false, number: true, rank }
+    ColumnSpec { number: true, ..text(title, width, rank) }
+}
+
+const fn bar(width: u16, rank: u8) -> ColumnSpec {
+    ColumnSpec { number: true, bar: true, ..text("", width, rank) }
 }
 
 const fn rest(title: &'static str, width: u16, rank: u8) -> ColumnSpec {
-    ColumnSpec { title, width, flexible: true, number: false, rank }
+    ColumnSpec { flexible: true, ..text(title, width, rank) }
 }
 
 const HOT: &[ColumnSpec] = &[
@@ -60,6 +66,7 @@ const HOT: &[ColumnSpec] = &[
     number("hit rate", 9, 1),
     number("reads", 7, 2),
     number("share", 7, 3),
+    bar(12, 5),
     number("misses", 7, 4),
 ];
 
@@ -80,10 +87,10 @@ const CLIENTS: &[ColumnSpec] = &[
 ];
 
 const SLOW: &[ColumnSpec] =
-    &[text("time", 8, 1), number("took", 8, 0), number("client", 7, 2), rest("command", 14, 0)];
+    &[text("UTC", 8, 1), number("took", 8, 0), number("client", 7, 2), rest("command", 14, 0)];
 
 const EVENTS: &[ColumnSpec] = &[
-    text("time", 8, 1),
+    text("UTC", 8, 1),
     text("what", 12, 0),
     number("rows", 6, 2),
     number("took", 8, 3),
@@ -135,7 +142,11 @@ impl Table {
             Self::HotPrefixes => hot(&sample.hot_prefixes),
             Self::Clients => clients(model),
             Self::Slow => slow(model),
-            Self::Events => model.events.iter().map(event).collect(),
+            // Slow commands have a table of their own, and there may be so many that nothing else would be seen.
+            Self::Events => {
+                let apart = |event: &&Event| event.kind != EventKind::SlowCommand;
+                model.events.iter().filter(apart).map(event).collect()
+            }
             Self::Latency => latency(model, zoom),
         }
     }
@@ -191,7 +202,8 @@ pub enum Tone {
 pub struct Cell {
     /// What it shows.
     pub text: String,
-    value: f64,
+    /// The number, where it is one; otherwise 0, or less where it is unknown.
+    pub value: f64,
 }
 
 impl Cell {
@@ -229,14 +241,18 @@ fn whole(value: Option<i64>) -> Cell {
 
 fn hot(hot: &Hot) -> Vec<Row> {
     let all: i64 = hot.top.iter().map(|entry| entry.reads).sum();
+    let most = hot.top.iter().map(|entry| entry.reads).max().unwrap_or(0);
     let row = |entry: &larder_protocol::stream::HotEntry| {
         let answered = (entry.hits + entry.misses) as f64;
         let rate = (answered > 0.0).then(|| entry.hits as f64 / answered);
+        let share = (all > 0).then(|| entry.reads as f64 / all as f64);
         let cells = vec![
             word(entry.name.clone()),
             maybe(rate, units::percent),
             figure(entry.reads as f64, units::count),
-            maybe((all > 0).then(|| entry.reads as f64 / all as f64), units::percent),
+            maybe(share, units::percent),
+            // As part of the longest.
+            figure(entry.reads as f64 / most.max(1) as f64, |_| String::new()),
             figure(entry.misses as f64, units::count),
         ];
         let tone = if rate.is_some_and(|rate| rate < 0.5) { Tone::Warning } else { Tone::Plain };
@@ -288,7 +304,7 @@ fn slow(model: &Model) -> Vec<Row> {
 }
 
 fn event(event: &Event) -> Row {
-    use larder_protocol::stream::EventKind as Kind;
+    use EventKind as Kind;
     let tone = match event.kind {
         Kind::Cleanup => Tone::Cleanup,
         Kind::Merge | Kind::Checkpoint | Kind::Vacuum => Tone::Upkeep,

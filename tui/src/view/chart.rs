@@ -196,8 +196,15 @@ impl Chart<'_> {
         for y in 0..plot.height {
             buf.set_string(plot.x - 1, plot.y + y, "│", self.look.style(Role::Border));
         }
-        for step in 0..=steps {
-            let part = f64::from(step) / f64::from(steps);
+        let parts = match self.kind {
+            Kind::Stacked => parts(steps, 1),
+            Kind::LogLines => {
+                // Powers of ten and nothing between them, as many as have a line each.
+                let decades = (self.top / self.bottom).log10().round().max(1.0) as u16;
+                parts(decades, decades.div_ceil(plot.height.saturating_sub(1).max(1)))
+            }
+        };
+        for part in parts {
             let y = plot.y + ((1.0 - part) * f64::from(plot.height - 1)).round() as u16;
             let label = axis(&(self.label)(self.value_at(part)));
             buf.set_stringn(plot.x - GUTTER, y, format!("{label:>7}"), usize::from(GUTTER) - 1, dim);
@@ -266,6 +273,11 @@ pub fn key(series: usize, letter: char, symbols: Symbols) -> char {
         Symbols::Block => SHADES[series.min(SHADES.len() - 1)],
         Symbols::Ascii => letter,
     }
+}
+
+/// Places from 0 to 1: every so manieth of this many steps.
+fn parts(steps: u16, every: u16) -> Vec<f64> {
+    (0..=steps).step_by(usize::from(every)).map(|step| f64::from(step) / f64::from(steps)).collect()
 }
 
 /// Dots that a cell is wide.

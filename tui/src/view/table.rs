@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::widgets::Widget;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
+use super::gauge::draw_bar;
 use super::theme::{Look, Role};
 use crate::model::tables::{ColumnSpec, Order, Row, Table, Tone};
 use larder_protocol::stream::Class;
@@ -65,7 +66,13 @@ impl Widget for &TableWidget<'_> {
             let y = area.y + 1 + (line - from) as u16;
             for &(at, x, width) in &places {
                 let role = if toned(self.table, at) { role(row.tone) } else { Role::Text };
-                let text = row.cells.get(at).map_or("", |cell| cell.text.as_str());
+                let Some(cell) = row.cells.get(at) else { continue };
+                if columns[at].bar {
+                    let bar = Rect { x: area.x + x, y, width, height: 1 };
+                    draw_bar(bar, cell.value, Role::Read, self.look, buf);
+                    continue;
+                }
+                let text = cell.text.as_str();
                 put(buf, area.x + x, y, width, text, columns[at].number, self.look.style(role));
             }
             if self.focused && line == chosen {

@@ -80,6 +80,8 @@ pub struct Merged {
 pub struct Swept {
     /// Rows removed.
     pub rows: usize,
+    /// Bytes of their keys and values, as they were stored.
+    pub bytes: i64,
     /// Duration.
     pub ms: u64,
     /// The main file's figures after it.

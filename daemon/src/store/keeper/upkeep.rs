@@ -86,12 +86,14 @@ impl Desk {
     fn sweep(&mut self) -> Result<(), End> {
         let slice = self.sweep_rows();
         let now_ms = self.setup.clock.now_ms();
+        let stored_bytes = self.accounting.stored_bytes;
         let swept = merge::sweep_slice(&self.connection, &mut self.accounting, slice, now_ms)
             .map_err(self.sqlite("clean up"));
         let more = swept.and_then(|done| {
             if let Some(sweep) = self.sweeps.front_mut() {
                 // Gone, whatever becomes of the log.
                 sweep.rows += done.rows;
+                sweep.bytes += stored_bytes - self.accounting.stored_bytes;
             }
             self.setup.copies.removed(Sort::Expired, done.gone);
             self.bound_log()?;
@@ -109,9 +111,9 @@ impl Desk {
             // Expired rows are never served, so a failed sweep costs room, not truth: the next one goes on.
             Err(error) => tracing::warn!("clean-up stopped early: {error}"),
         }
-        let Some(Sweep { rows, watch }) = self.sweeps.pop_front() else { return Ok(()) };
+        let Some(Sweep { rows, bytes, watch }) = self.sweeps.pop_front() else { return Ok(()) };
         self.tidy |= rows > 0;
-        self.send(Event::Swept(Swept { rows, ms: watch.ms(), accounting: self.accounting }))
+        self.send(Event::Swept(Swept { rows, bytes, ms: watch.ms(), accounting: self.accounting }))
     }
 
     /// Gives the reserve up for what was under way, which is then tried again: it makes room, but takes some first.

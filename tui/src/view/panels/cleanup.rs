@@ -33,14 +33,15 @@ impl Widget for Cleanup<'_> {
         } else {
             (NONE.to_owned(), NONE.to_owned(), NONE.to_owned())
         };
+        // The letters are those under the chart.
         let facts = [
             ("last run", ago, 12, Role::Cleanup),
             ("removed", last_rows, 7, Role::Dim),
             ("in", last_ms, 8, Role::Dim),
-            ("runs", sum(Column::CleanupRuns), 7, Role::Dim),
+            ("c runs", sum(Column::CleanupRuns), 7, Role::Dim),
             ("rows", sum(Column::CleanupRows), 7, Role::Dim),
-            ("merges", sum(Column::Merges), 7, Role::Upkeep),
-            ("checkpoints", sum(Column::Checkpoints), 7, Role::Upkeep),
+            ("m merges", sum(Column::Merges), 7, Role::Upkeep),
+            ("k checkpoints", sum(Column::Checkpoints), 7, Role::Upkeep),
         ];
         let spans = facts.into_iter().flat_map(|(name, value, width, role)| {
             [

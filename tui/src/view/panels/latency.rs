@@ -33,6 +33,9 @@ pub(super) const WRITES: fn(Scene<'_>) -> LatencyPanel<'_> = |scene| LatencyPane
     columns: [Column::WriteP50Ns, Column::WriteP99Ns, Column::WriteP999Ns],
 };
 
+/// What the axis shows while nothing has been measured.
+const USUAL_NS: (f64, f64) = (10e3, 10e6);
+
 const PERCENTILES: [(&str, f64, Role, char); 3] =
     [("p50", 0.5, Role::P50, '.'), ("p99", 0.99, Role::P99, 'o'), ("p99.9", 0.999, Role::P999, '^')];
 
@@ -64,10 +67,13 @@ impl Widget for LatencyPanel<'_> {
             .collect();
         let values =
             || lines.iter().flat_map(|series| series.values.iter().flatten()).filter(|&&ns| ns > 0.0);
-        let (least, most) =
-            (values().copied().fold(f64::MAX, f64::min), values().copied().fold(1.0, f64::max));
+        let range = values().fold(None, |range, &ns| match range {
+            None => Some((ns, ns)),
+            Some((least, most)) => Some((ns.min(least), ns.max(most))),
+        });
+        let (least, most) = range.unwrap_or(USUAL_NS);
         // Whole decades: the axis rarely moves.
-        let bottom = 10_f64.powf(least.min(most).log10().floor());
+        let bottom = 10_f64.powf(least.log10().floor());
         let top = 10_f64.powf(most.log10().ceil()).max(bottom * 10.0);
         let chart_widget = Chart {
             kind: Kind::LogLines,

@@ -99,12 +99,7 @@ impl Widget for Storage<'_> {
             let chart = Rect { y, height: left, ..area };
             let stack = vec![series(scene, chart, Column::DiskBytes, How::Last, Role::Disk, '#')];
             let top = byte_ceiling(tallest(&stack));
-            areas(scene, stack, top, short_bytes).render(chart, buf);
+            areas(scene, stack, top, bytes).render(chart, buf);
         }
     }
-}
-
-/// Bytes in the seven cells left of an axis.
-fn short_bytes(value: f64) -> String {
-    bytes(value).replace("iB", "")
 }
