@@ -31,6 +31,8 @@ pub struct Buffers {
     /// Who holds it may go beyond the budget: so that the largest request can always finish, whatever others hold, and
     /// large requests that came together finish one after the other instead of failing together.
     large: Arc<Semaphore>,
+    /// Of one user's connections: those of all, within which these are.
+    all: Option<Rc<Self>>,
 }
 
 /// One connection's share: a buffer, or none while there is nothing in it.
@@ -55,6 +57,54 @@ impl Buffers {
             used_bytes: Cell::new(0),
             given_back: Notify::new(),
             large: Arc::new(Semaphore::new(1)),
+            all: None,
+        }
+    }
+
+    /// Buffers of at most `budget_bytes` together, within this budget.
+    #[must_use]
+    pub fn within(self: &Rc<Self>, budget_bytes: usize) -> Self {
+        Self { all: Some(Rc::clone(self)), large: Arc::clone(&self.large), ..Self::new(budget_bytes) }
+    }
+
+    /// Those of all connections.
+    fn of_all(&self) -> &Self {
+        self.all.as_deref().unwrap_or(self)
+    }
+
+    /// Whether so many more would stay within the budget, and the one it is within.
+    fn has(&self, bytes: usize) -> bool {
+        self.used_bytes.get() + bytes <= self.budget_bytes
+            && self.all.as_ref().is_none_or(|all| all.has(bytes))
+    }
+
+    fn is_used_up(&self) -> bool {
+        self.used_bytes.get() >= self.budget_bytes || self.all.as_ref().is_some_and(|all| all.is_used_up())
+    }
+
+    fn add(&self, bytes: usize) {
+        self.used_bytes.set(self.used_bytes.get() + bytes);
+        if let Some(all) = &self.all {
+            all.add(bytes);
+        }
+    }
+
+    fn take_off(&self, bytes: usize) {
+        self.used_bytes.set(self.used_bytes.get() - bytes);
+        self.given_back.notify_waiters();
+        if let Some(all) = &self.all {
+            all.take_off(bytes);
+        }
+    }
+
+    /// Waits until something has been given back, here or in the budget around.
+    async fn given_back(&self) {
+        match &self.all {
+            None => self.given_back.notified().await,
+            Some(all) => tokio::select! {
+                () = self.given_back.notified() => {}
+                () = all.given_back.notified() => {}
+            },
         }
     }
 
@@ -67,7 +117,7 @@ impl Buffers {
     /// How much one output may hold before it must be sent: `limit`, or far less while the budget is used up.
     #[must_use]
     pub fn output_limit(&self, limit: usize) -> usize {
-        if self.used_bytes.get() < self.budget_bytes { limit } else { limit.min(SMALL_BYTES) }
+        if self.is_used_up() { limit.min(SMALL_BYTES) } else { limit }
     }
 
     /// Bytes that count against the budget now.
@@ -92,7 +142,7 @@ impl Share {
     /// The buffer, with some room at its end.
     pub fn ready(&mut self) -> &mut BytesMut {
         if self.bytes.capacity() == 0
-            && let Some(spare) = self.buffers.spare.borrow_mut().pop()
+            && let Some(spare) = self.buffers.of_all().spare.borrow_mut().pop()
         {
             self.bytes = spare;
         }
@@ -116,8 +166,8 @@ impl Share {
         let buffers = Rc::clone(&self.buffers);
         let fits = async {
             loop {
-                let given_back = buffers.given_back.notified();
-                if self.large.is_some() || buffers.used_bytes.get() + extra <= buffers.budget_bytes {
+                let given_back = buffers.given_back();
+                if self.large.is_some() || buffers.has(extra) {
                     return;
                 }
                 tokio::select! {
@@ -129,7 +179,7 @@ impl Share {
         if tokio::time::timeout(patience, fits).await.is_err() {
             return false;
         }
-        buffers.used_bytes.set(buffers.used_bytes.get() + extra);
+        buffers.add(extra);
         self.counted += extra;
         self.bytes.reserve(step);
         self.peak_bytes = self.peak_bytes.max(self.bytes.capacity());
@@ -142,12 +192,12 @@ impl Share {
         self.peak_bytes = self.peak_bytes.max(self.bytes.capacity());
         let counted = self.peak_bytes.saturating_sub(2 * SMALL_BYTES);
         if counted > self.counted {
-            self.buffers.used_bytes.set(self.buffers.used_bytes.get() + counted - self.counted);
+            self.buffers.add(counted - self.counted);
             self.counted = counted;
         }
     }
 
-    /// All connections' buffers.
+    /// The buffers that it is a share of.
     #[must_use]
     pub fn all(&self) -> &Buffers {
         &self.buffers
@@ -159,7 +209,7 @@ impl Share {
         let bytes = std::mem::take(&mut self.bytes);
         let peak_bytes = std::mem::take(&mut self.peak_bytes).max(bytes.capacity());
         self.uncount();
-        let mut spare = self.buffers.spare.borrow_mut();
+        let mut spare = self.buffers.of_all().spare.borrow_mut();
         if bytes.capacity() > 0 && peak_bytes <= 2 * SMALL_BYTES && spare.len() < SPARE_MAX {
             spare.push(bytes);
         }
@@ -168,9 +218,7 @@ impl Share {
     fn uncount(&mut self) {
         self.large = None;
         if self.counted > 0 {
-            self.buffers.used_bytes.set(self.buffers.used_bytes.get() - self.counted);
-            self.counted = 0;
-            self.buffers.given_back.notify_waiters();
+            self.buffers.take_off(std::mem::take(&mut self.counted));
         }
     }
 }
@@ -231,6 +279,26 @@ mod tests {
             })
         };
         assert!(tokio::time::timeout(patience, both).await.unwrap().0);
+    }
+
+    #[tokio::test]
+    async fn one_users_buffers_have_a_budget_within_that_of_all() {
+        let all = Rc::new(Buffers::new(1 << 20));
+        let (greedy, modest) = (Rc::new(all.within(100 << 10)), Rc::new(all.within(100 << 10)));
+        let mut shares = [greedy.share(), greedy.share(), greedy.share()];
+        for share in &mut shares {
+            share.ready().extend_from_slice(&vec![0; 64 << 10]);
+        }
+        let [first, second, third] = &mut shares;
+        assert!(first.grow(64 << 10, SOON).await, "as the user's one large request");
+        assert!(!second.grow(64 << 10, SOON).await && !third.grow(64 << 10, SOON).await);
+        assert!(all.used_bytes() > 0);
+        // Another user has its own.
+        let mut other = modest.share();
+        other.ready().extend_from_slice(&vec![0; 16 << 10]);
+        assert!(other.grow(64 << 10, SOON).await);
+        drop((shares, other));
+        assert_eq!((all.used_bytes(), greedy.used_bytes(), modest.used_bytes()), (0, 0, 0));
     }
 
     #[test]

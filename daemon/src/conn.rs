@@ -11,13 +11,13 @@
 mod answers;
 mod io;
 mod steps;
+mod stream;
 
 use std::ops::Range;
 use std::rc::Rc;
 
 use bytes::Buf as _;
-use larder_protocol::{Parser, Progress, Requests, Stat, Wire};
-use tokio::net::UnixStream;
+use larder_protocol::{FrameLimits, Parser, Progress, Requests, Stat, Wire};
 use tokio_util::sync::CancellationToken;
 
 use crate::buffers::{Buffers, Share};
@@ -28,6 +28,8 @@ use crate::cmd::{self, Host, Run, Spec};
 use crate::entry::Key;
 use crate::latency::Answered;
 use io::Stopping;
+
+pub use stream::Stream;
 
 /// Requests run before others get their turn.
 const REQUESTS_A_ROUND: usize = 1_024;
@@ -43,19 +45,19 @@ enum End {
 
 /// Answers the requests of one client until it goes away or `stop` is cancelled.
 pub async fn serve(
-    stream: UnixStream,
+    stream: Stream,
     host: Rc<Host>,
     client: Rc<Client>,
     buffers: Rc<Buffers>,
     stop: CancellationToken,
 ) {
-    let limits = host.settings().frame_limits();
+    let parser = Parser::new(frame_limits(&client, &host));
     let mut connection = Connection {
         stream,
         client,
         input: buffers.share(),
         output: buffers.share(),
-        parser: Parser::new(limits),
+        parser,
         requests: Requests::default(),
         missing: Vec::new(),
         unsettled: Vec::new(),
@@ -72,7 +74,7 @@ pub async fn serve(
 }
 
 struct Connection {
-    stream: UnixStream,
+    stream: Stream,
     host: Rc<Host>,
     client: Rc<Client>,
     input: Share,
@@ -88,6 +90,14 @@ struct Connection {
     received: Stopwatch,
     /// What has been run since something was last sent.
     answered: Answered,
+}
+
+/// What the client may send in one request: little before a password that is asked for.
+fn frame_limits(client: &Client, host: &Host) -> FrameLimits {
+    match client.role.get() {
+        Some(_) => host.settings().frame_limits(),
+        None => FrameLimits::BEFORE_PASSWORD,
+    }
 }
 
 /// Why running requests one after the other was interrupted.
@@ -116,8 +126,14 @@ impl Connection {
         loop {
             self.receive(&mut stopping).await?;
             loop {
-                let progress = self.parser.parse(self.input.bytes(), &mut self.requests, REQUESTS_A_ROUND);
+                // The password that one request gives decides on what the next may be.
+                let unknown = self.client.role.get().is_none();
+                let most = if unknown { 1 } else { REQUESTS_A_ROUND };
+                let progress = self.parser.parse(self.input.bytes(), &mut self.requests, most);
                 self.run_all().await?;
+                if unknown != self.client.role.get().is_none() {
+                    self.parser.set_limits(frame_limits(&self.client, &self.host));
+                }
                 let consumed = self.requests.consumed_to();
                 self.input.bytes_mut().advance(consumed);
                 self.parser.consumed(consumed);

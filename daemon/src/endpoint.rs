@@ -8,11 +8,13 @@ mod directory;
 mod error;
 mod lock;
 mod socket;
+mod tcp;
 
 pub use directory::prepare_directory;
 pub use error::EndpointError;
 pub use lock::{DataLock, lock_data};
-pub use socket::{SocketGuard, listen};
+pub use socket::{Sharing, SocketGuard, listen};
+pub use tcp::listen_tcp;
 
 /// A temporary directory for us alone, whatever the umask, below which places can be prepared.
 #[cfg(test)]

@@ -3,7 +3,13 @@
 //! Where Redis has words for a case, they are Redis 7's to the letter: client libraries match on them. Where the case is
 //! larder's own, the text says what was wrong, with what, and what to do.
 
+mod access;
+mod setting;
+
 use std::fmt::Write as _;
+
+pub use access::AccessError;
+pub use setting::SettingError;
 
 /// An error reply. Its text is the reply without the leading `-`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -16,6 +22,9 @@ pub enum CommandError {
         /// The first arguments, each in quotes and followed by a blank.
         args: String,
     },
+    /// The client may not do that, or be here.
+    #[error(transparent)]
+    Access(#[from] AccessError),
     /// No such subcommand.
     #[error("ERR unknown subcommand '{subcommand}'. Try {command} HELP.")]
     UnknownSubcommand {
@@ -108,14 +117,6 @@ pub enum CommandError {
     /// There is one database, 0.
     #[error("ERR DB index is out of range")]
     NoSuchDatabase,
-    /// A password was offered and none is set.
-    #[error(
-        "ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?"
-    )]
-    NoPasswordSet,
-    /// A user or password that does not exist.
-    #[error("WRONGPASS invalid username-password pair or user is disabled.")]
-    WrongPassword,
     /// A client name with blanks or control characters.
     #[error("ERR Client names cannot contain spaces, newlines or special characters.")]
     BadClientName,
@@ -125,23 +126,9 @@ pub enum CommandError {
     /// CLIENT SETINFO with a value that has blanks or control characters.
     #[error("ERR {0} cannot contain spaces, newlines or special characters.")]
     BadClientInfo(String),
-    /// CONFIG SET of something that cannot be set, or not to that.
-    #[error("ERR CONFIG SET failed (possibly related to argument '{name}') - {why}")]
-    ConfigSet {
-        /// As the client wrote it, in lower case.
-        name: String,
-        /// Why.
-        why: String,
-    },
-    /// CONFIG SET of something that does not exist.
-    #[error("ERR Unknown option or number of arguments for CONFIG SET - '{0}'")]
-    UnknownSetting(String),
-    /// CONFIG REWRITE where there is no settings file.
-    #[error("ERR The server is running without a config file")]
-    NoSettingsFile,
-    /// CONFIG REWRITE where the settings file cannot be written: why.
-    #[error("ERR Rewriting config file: {0}")]
-    Rewrite(String),
+    /// A setting cannot be changed or kept.
+    #[error(transparent)]
+    Setting(#[from] SettingError),
     /// EVALSHA of a script that larder does not know, or not any more.
     #[error("NOSCRIPT No matching script. Please use EVAL.")]
     NoScript,
@@ -226,12 +213,6 @@ pub enum CommandError {
     /// More subscriptions than a client may have.
     #[error("ERR more than {limit} subscriptions of one client")]
     TooManySubscriptions {
-        /// The limit.
-        limit: usize,
-    },
-    /// No more connections are taken.
-    #[error("ERR max number of clients reached ({limit}, max_connections)")]
-    TooManyClients {
         /// The limit.
         limit: usize,
     },

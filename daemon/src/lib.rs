@@ -13,6 +13,7 @@
 //! ```
 //! `ARCHITECTURE.md` has the map and the invariants.
 
+pub mod access;
 mod buffer;
 mod buffers;
 mod cache;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use larderd::config::{self, Command, ConfigError, Environment, Settings};
+use larderd::endpoint::Sharing;
 use larderd::logging::LogHandle;
 use larderd::server::{self, Start};
 use larderd::{endpoint, limits_fd, logging, offline, signals};
@@ -55,11 +56,15 @@ fn start(
     let files = limits_fd::raise(settings.max_connections);
     files.warning().into_iter().for_each(|warning| tracing::warn!("{warning}"));
     let _data = endpoint::lock_data(&settings.data)?;
-    let (listener, _socket) = endpoint::listen(&settings.socket, settings.socket_mode)?;
+    let sharing =
+        Sharing { mode: settings.socket_mode, group: settings.socket_group.as_ref().map(|group| group.id) };
+    let (listener, _socket) = endpoint::listen(&settings.socket, sharing)?;
+    let tcp = settings.tcp.map(endpoint::listen_tcp).transpose()?;
     server::run(Start {
         settings,
         settings_file,
         listener,
+        tcp,
         connections_max: files.connections(),
         signals,
         ready,
@@ -82,6 +87,14 @@ fn reread() -> Result<Settings, ConfigError> {
 fn ready(settings: &Settings) {
     let socket = settings.socket.display();
     tracing::info!("larderd {} serving {socket}, data in {}", server::version(), settings.data.display());
+    if let Some(tcp) = settings.tcp {
+        let who = if settings.password_file.is_some() {
+            "who gives the password"
+        } else {
+            "every user of this machine"
+        };
+        tracing::info!("serving {tcp} as well, for {who}, as {}", settings.tcp_role.as_str());
+    }
     println!("larderd is ready on {socket}");
     println!("try:  printf 'SET hello world\\nGET hello\\nSTATS\\nQUIT\\n' | nc -U {socket}");
 }

@@ -3,27 +3,29 @@
 //! Stopping: no more connections are accepted, those there are get the answers to what they have sent, what is committed
 //! is merged as far as time allows, and the files are closed.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use larder_protocol::stream::{Event, EventKind};
 use larder_protocol::{Reply, Stat, Wire, encode};
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::runtime::LocalOptions;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::access::Role;
 use crate::buffers::Buffers;
 use crate::cache::Cache;
 use crate::clients::{Client, Peer};
 use crate::clock::Clock;
 use crate::cmd::{self, Host, REGISTRY};
 use crate::config::{ConfigError, Reloaded, Settings};
-use crate::conn;
-use crate::error::CommandError;
+use crate::conn::{self, Stream};
+use crate::error::AccessError;
 use crate::logging::LogHandle;
 use crate::signals::Signal;
 use crate::store::{self, StoreError};
@@ -52,6 +54,8 @@ pub struct Start {
     pub settings_file: Option<PathBuf>,
     /// The listening socket, non-blocking.
     pub listener: std::os::unix::net::UnixListener,
+    /// Another for clients that cannot use it, non-blocking.
+    pub tcp: Option<std::net::TcpListener>,
     /// Connections that the process has file descriptors for.
     pub connections_max: usize,
     /// What the process is told from outside.
@@ -73,6 +77,9 @@ pub enum ServeError {
     /// The event loop could not be started.
     #[error("cannot start the event loop: {0}")]
     Runtime(#[source] std::io::Error),
+    /// The password that clients are to give is not there.
+    #[error("password_file {0}")]
+    Password(String),
     /// A part that everything depends on panicked.
     #[error("a background task ended unexpectedly; see the log above")]
     Background,
@@ -104,14 +111,18 @@ fn run_once(start: &mut Start) -> Result<(), ServeError> {
 }
 
 async fn serve(start: &mut Start) -> Result<(), ServeError> {
-    let Start { settings, settings_file, listener, connections_max, signals, ready, reread, log } = start;
+    let Start { settings, settings_file, listener, tcp, connections_max, signals, ready, reread, log } =
+        start;
     let settings = Rc::new(settings.clone());
     let (cache, background) = Cache::open(&settings, Clock::start(), REGISTRY.len())?;
     let listener = listener.try_clone().and_then(UnixListener::from_std).map_err(ServeError::Runtime)?;
+    let tcp = tcp.as_ref().map(|tcp| tcp.try_clone().and_then(TcpListener::from_std)).transpose();
+    let tcp = tcp.map_err(ServeError::Runtime)?;
     let fatal = cache.fatal().clone();
     let mut host = Host::new(cache, Rc::clone(&settings), boot_id());
     host.settings_file.clone_from(settings_file);
     host.log = Some(log.clone());
+    host.read_password(&settings).map_err(ServeError::Password)?;
     let host = Rc::new(host);
     let mut background = background.spawn();
     background.spawn_local(stream::run(Rc::clone(&host)));
@@ -120,7 +131,12 @@ async fn serve(start: &mut Start) -> Result<(), ServeError> {
     ready(&settings);
     let ended = loop {
         tokio::select! {
-            accepted = listener.accept() => clients.accepted(accepted.map(|(stream, _)| stream)).await,
+            accepted = listener.accept() => {
+                clients.accepted(accepted.map(|(stream, _)| (unix_peer(&stream), Stream::Unix(stream)))).await;
+            }
+            accepted = accept_tcp(tcp.as_ref()) => {
+                clients.accepted(accepted.and_then(|stream| Ok((tcp_peer(&stream)?, Stream::Tcp(stream))))).await;
+            }
             Some(signal) = signals.recv() => match signal {
                 Signal::Stop => break Ok(()),
                 Signal::Reload => reload(&host, reread()),
@@ -135,7 +151,7 @@ async fn serve(start: &mut Start) -> Result<(), ServeError> {
             _ = background.join_next() => break Err(ServeError::Background),
         }
     };
-    drop(listener);
+    drop((listener, tcp));
     if ended.is_ok() {
         tracing::info!("stopping");
         tell(&host, EventKind::Stop, "");
@@ -152,6 +168,8 @@ async fn serve(start: &mut Start) -> Result<(), ServeError> {
 struct Connections {
     host: Rc<Host>,
     buffers: Rc<Buffers>,
+    /// Of each user who is connected, where one may not take all of them.
+    users_buffers: HashMap<u32, Weak<Buffers>>,
     tracker: TaskTracker,
     stop: CancellationToken,
     last_id: u64,
@@ -164,6 +182,7 @@ impl Connections {
         Self {
             host,
             buffers: Rc::new(Buffers::new(budget_bytes)),
+            users_buffers: HashMap::new(),
             tracker: TaskTracker::new(),
             stop: CancellationToken::new(),
             last_id: 0,
@@ -171,9 +190,9 @@ impl Connections {
         }
     }
 
-    async fn accepted(&mut self, accepted: std::io::Result<UnixStream>) {
-        let stream = match accepted {
-            Ok(stream) => stream,
+    async fn accepted(&mut self, accepted: std::io::Result<(Peer, Stream)>) {
+        let (peer, stream) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 // Mostly EMFILE. The client stays in the queue of the socket; trying again at once would only spin.
                 tracing::error!(
@@ -183,26 +202,58 @@ impl Connections {
                 return;
             }
         };
-        let limit = self.host.settings().max_connections.min(self.most);
-        if self.tracker.len() >= limit {
-            self.reject(&stream, limit);
-            return;
-        }
+        let role = match self.admit(&peer) {
+            Ok(role) => role,
+            Err(error) => return self.reject(&stream, &error),
+        };
         self.last_id += 1;
-        let client = Rc::new(Client::new(self.last_id, peer(&stream), self.host.cache.now_ms()));
+        let client = Rc::new(Client::new(self.last_id, peer, self.host.cache.now_ms()));
+        client.role.set(role);
         let listed = Listed::new(Rc::clone(&self.host), Rc::clone(&client));
-        let serve =
-            conn::serve(stream, Rc::clone(&self.host), client, Rc::clone(&self.buffers), self.stop.clone());
+        let buffers = self.buffers_for(&peer);
+        let serve = conn::serve(stream, Rc::clone(&self.host), client, buffers, self.stop.clone());
         self.tracker.spawn_local(async move {
             let _listed = listed;
             serve.await;
         });
     }
 
-    fn reject(&self, stream: &UnixStream, limit: usize) {
+    /// Decides, before anything is read, what a new client may do.
+    ///
+    /// # Errors
+    /// Where it may not connect, or there are as many connections as there may be.
+    fn admit(&self, peer: &Peer) -> Result<Option<Role>, AccessError> {
+        let settings = self.host.settings();
+        let limit = settings.max_connections.min(self.most);
+        if self.tracker.len() >= limit {
+            return Err(AccessError::TooManyClients { limit });
+        }
+        let role = self.host.role_at_first(peer)?;
+        let limit = settings.max_user_connections;
+        if limit > 0 && role != Some(Role::Admin) && self.host.clients.of_user(peer.uid) >= limit {
+            return Err(AccessError::TooManyOfUser { uid: peer.uid, limit });
+        }
+        Ok(role)
+    }
+
+    /// The buffers that a client's are part of: its user's, where these have a limit of their own.
+    fn buffers_for(&mut self, peer: &Peer) -> Rc<Buffers> {
+        let most = self.host.settings().max_user_buffer_bytes;
+        if most == 0 {
+            return Rc::clone(&self.buffers);
+        }
+        if let Some(buffers) = self.users_buffers.get(&peer.uid).and_then(Weak::upgrade) {
+            return buffers;
+        }
+        self.users_buffers.retain(|_, buffers| buffers.strong_count() > 0);
+        let buffers = Rc::new(self.buffers.within(most));
+        self.users_buffers.insert(peer.uid, Rc::downgrade(&buffers));
+        buffers
+    }
+
+    fn reject(&self, stream: &Stream, error: &AccessError) {
         self.host.cache.count(Stat::ConnectionsRejected, 1);
         let mut out = bytes::BytesMut::new();
-        let error = CommandError::TooManyClients { limit };
         encode(&Reply::error(error.to_string()), Wire::Resp2, &mut out);
         // The socket is new and empty, so this fits; who has gone already does not care.
         let _ = stream.try_write(&out);
@@ -248,26 +299,41 @@ impl Drop for Listed {
 }
 
 /// Who is at the other end. Where the system does not tell, nobody in particular.
-fn peer(stream: &UnixStream) -> Peer {
+fn unix_peer(stream: &UnixStream) -> Peer {
     match stream.peer_cred() {
-        Ok(peer) => Peer { pid: peer.pid(), uid: peer.uid(), gid: peer.gid() },
+        Ok(peer) => Peer { pid: peer.pid(), uid: peer.uid(), gid: peer.gid(), tcp: None },
         Err(error) => {
             tracing::warn!("cannot tell who has connected: {error}");
-            Peer { pid: None, uid: u32::MAX, gid: u32::MAX }
+            Peer::NOBODY
         }
+    }
+}
+
+/// Over TCP only the addresses are known.
+fn tcp_peer(stream: &TcpStream) -> std::io::Result<Peer> {
+    // Answers are small, and whoever asked waits for them.
+    stream.set_nodelay(true)?;
+    Ok(Peer { tcp: Some([stream.peer_addr()?, stream.local_addr()?]), ..Peer::NOBODY })
+}
+
+/// The next connection over TCP; never, where nobody listens there.
+async fn accept_tcp(listener: Option<&TcpListener>) -> std::io::Result<TcpStream> {
+    match listener {
+        Some(listener) => listener.accept().await.map(|(stream, _)| stream),
+        None => std::future::pending().await,
     }
 }
 
 /// Takes over what may change. Settings that cannot be read or make no sense leave everything as it was.
 fn reload(host: &Host, fresh: Result<Settings, ConfigError>) {
-    let fresh = match fresh {
-        Ok(fresh) => fresh,
+    let reloaded = fresh.map_err(|error| error.to_string()).and_then(|fresh| host.reload(&fresh));
+    let Reloaded { changed, need_restart } = match reloaded {
+        Ok(reloaded) => reloaded,
         Err(error) => {
             tracing::error!("the settings stay as they are: {error}");
             return;
         }
     };
-    let Reloaded { changed, need_restart } = host.reload(&fresh);
     tell(host, EventKind::Reload, &changed.join(", "));
     let list = |names: &[&str]| if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
     tracing::info!(

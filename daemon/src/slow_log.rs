@@ -24,6 +24,8 @@ pub struct SlowCommand {
     pub client: u64,
     /// The client's name, or empty.
     pub client_name: String,
+    /// Where it connects from, as CLIENT LIST has it.
+    pub client_address: String,
 }
 
 /// The last of them.
@@ -39,14 +41,14 @@ impl SlowLog {
         &mut self,
         words: impl ExactSizeIterator<Item = &'a [u8]>,
         (time_ms, us): (i64, u64),
-        (client, client_name): (u64, &str),
+        (client, client_name, client_address): (u64, &str, String),
         kept: usize,
     ) {
         let words = shortened(words);
         let id = self.next_id;
         self.next_id += 1;
         let client_name = client_name.to_owned();
-        self.commands.push_front(SlowCommand { id, time_ms, us, words, client, client_name });
+        self.commands.push_front(SlowCommand { id, time_ms, us, words, client, client_name, client_address });
         self.commands.truncate(kept);
     }
 
@@ -94,13 +96,13 @@ mod tests {
     fn the_newest_stay_and_long_requests_are_shortened() {
         let mut log = SlowLog::default();
         for us in 0..5 {
-            log.add([&b"get"[..], b"k"].into_iter(), (1, us), (9, "me"), 3);
+            log.add([&b"get"[..], b"k"].into_iter(), (1, us), (9, "me", "there".into()), 3);
         }
         assert_eq!(log.newest(2).map(|slow| (slow.id, slow.us)).collect::<Vec<_>>(), [(4, 4), (3, 3)]);
         assert_eq!(log.len(), 3);
         let (word, words) = (vec![b'x'; 200], vec![&b"w"[..]; 40]);
-        log.add([&word[..]].into_iter(), (1, 1), (9, ""), 3);
-        log.add(words.into_iter(), (1, 1), (9, ""), 3);
+        log.add([&word[..]].into_iter(), (1, 1), (9, "", String::new()), 3);
+        log.add(words.into_iter(), (1, 1), (9, "", String::new()), 3);
         let all: Vec<_> = log.newest(2).collect();
         assert_eq!(all[1].words[0], [&word[..128], b"... (72 more bytes)"].concat());
         assert_eq!((all[0].words.len(), &all[0].words[31][..]), (32, &b"... (9 more arguments)"[..]));

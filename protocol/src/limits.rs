@@ -109,6 +109,18 @@ pub struct FrameLimits {
     pub request_bytes: usize,
 }
 
+impl FrameLimits {
+    /// For who has not given a password that is asked for: Redis's bounds, ten words of 16 KiB, which is ample for AUTH
+    /// and HELLO.
+    pub const BEFORE_PASSWORD: Self = Self {
+        line_bytes: 16 << 10,
+        line_args: 10,
+        args: 10,
+        value_bytes: 16 << 10,
+        request_bytes: 64 << 10,
+    };
+}
+
 impl Default for FrameLimits {
     fn default() -> Self {
         Self {

@@ -12,6 +12,7 @@
 //! | [`transactions`] | MULTI, EXEC and WATCH, also through SIGKILL |
 //! | [`pubsub`] | messages between clients |
 //! | [`stream`] | what SUBSCRIBE to larder's own channels gives |
+//! | [`access`] | who may connect and do what: users and groups, TCP and its password, limits of one user |
 //! | [`admin`] | clients looking after clients and the daemon: CLIENT, SLOWLOG, CONFIG, INFO, SHUTDOWN |
 //! | [`expiry`] | deadlines, clean-up, and what STATS says about them |
 //! | [`disk_cap`] | the size on disk and in memory, and what goes first |
@@ -41,6 +42,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed test should panic")]
 
 mod abuse;
+mod access;
 mod admin;
 mod architecture;
 mod backup;

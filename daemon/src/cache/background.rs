@@ -4,6 +4,7 @@
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
+use std::time::Duration;
 
 use larder_protocol::Stat;
 use larder_protocol::stream::{Event as Told, EventKind};
@@ -50,6 +51,9 @@ impl Background {
         tasks.spawn_local(cache.clone().hear_syncer(synced));
         tasks.spawn_local(cache.clone().merge_in_intervals());
         tasks.spawn_local(cache.clone().clean_in_intervals());
+        if let Some(half) = cache.0.config.memory_half_age {
+            tasks.spawn_local(cache.clone().empty_the_front_in_intervals(half));
+        }
         tasks.spawn_local(cache.keep_hot_keys());
         tasks
     }
@@ -207,6 +211,7 @@ impl Cache {
         let told = match event {
             Event::Merged(merged) => figures(EventKind::Merge, merged.rows, merged.ms),
             Event::Swept(swept) => Told {
+                bytes: Some(swept.bytes),
                 cause: if inner.cleaning.is_asked_for() { "command" } else { "timer" }.into(),
                 ..figures(EventKind::Cleanup, swept.rows, swept.ms)
             },
@@ -278,6 +283,14 @@ impl Cache {
                     self.fail(error);
                 }
             }
+        }
+    }
+
+    /// moka lets go of what is as old as this by itself.
+    async fn empty_the_front_in_intervals(self, half: Duration) {
+        loop {
+            tokio::time::sleep(half).await;
+            drop(self.0.inner.borrow_mut().tiers.take_front());
         }
     }
 

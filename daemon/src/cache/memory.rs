@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use moka::notification::RemovalCause;
 use moka::sync::Cache;
@@ -45,13 +46,17 @@ struct Copy {
 }
 
 impl Memory {
-    /// A tier of at most `cap_bytes`; 0 switches it off.
+    /// A tier of at most `cap_bytes`; 0 switches it off. Copies leave it at the age of `max_age`, where there is one.
     #[must_use]
-    pub fn new(cap_bytes: u64) -> Self {
+    pub fn new(cap_bytes: u64, max_age: Option<Duration>) -> Self {
         let evictions = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&evictions);
         let cache = (cap_bytes > 0).then(|| {
-            Cache::builder()
+            let mut builder = Cache::builder();
+            if let Some(max_age) = max_age {
+                builder = builder.time_to_live(max_age);
+            }
+            builder
                 .max_capacity(cap_bytes - cap_bytes / FRONT_SHARE)
                 .weigher(|key: &Key, copy: &Copy| {
                     u32::try_from(key.len() + copy.entry.value.len() + ENTRY_OVERHEAD_BYTES)
@@ -193,7 +198,7 @@ mod tests {
 
     #[test]
     fn it_stays_below_its_cap_and_counts_what_it_drops() {
-        let memory = Memory::new(100_000);
+        let memory = Memory::new(100_000, None);
         for number in 0..2_000 {
             memory.fill(&format!("key:{number}").into_bytes().into(), &Entry::forever(vec![b'v'; 64]));
         }
@@ -206,14 +211,14 @@ mod tests {
 
     #[test]
     fn switched_off_it_holds_nothing() {
-        let memory = Memory::new(0);
+        let memory = Memory::new(0, None);
         memory.fill(&(*b"k").into(), &Entry::forever("v"));
         assert_eq!(memory.get(b"k"), None);
     }
 
     #[test]
     fn a_late_refresh_cannot_bring_back_what_was_flushed() {
-        let memory = Memory::new(1 << 20);
+        let memory = Memory::new(1 << 20, None);
         let mut sealed = Generation::new(1);
         sealed.put((*b"k").into(), State::Live(Entry::forever("v")));
         assert!(sealed.read(Hashed::new(b"k")).is_some());
@@ -225,7 +230,7 @@ mod tests {
 
     #[test]
     fn a_refresh_updates_copies_takes_in_what_was_read_and_drops_the_deleted() {
-        let memory = Memory::new(1 << 20);
+        let memory = Memory::new(1 << 20, None);
         for key in [b"a", b"b"] {
             memory.fill(&(*key).into(), &Entry::forever("old"));
         }

@@ -22,6 +22,7 @@ mod gauges;
 mod hold;
 mod hot;
 mod loads;
+mod look_up;
 mod memory;
 mod order;
 mod preload;
@@ -153,7 +154,7 @@ impl Cache {
         clock: Clock,
         commands: usize,
     ) -> Result<(Self, Background), StoreError> {
-        let memory = Memory::new(settings.memory_cap_bytes);
+        let memory = Memory::new(settings.memory_cap_bytes, settings.memory_max_age.map(|age| age / 2));
         let opened = Store::open(&store_options(settings), clock, Box::new(memory.clone()))?;
         let active_id = opened.journal.generation();
         let inner = Inner {

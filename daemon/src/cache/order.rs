@@ -229,7 +229,7 @@ mod tests {
             floor in any::<[u8; 2]>(),
             below in proptest::option::of(any::<[u8; 2]>()),
         ) {
-            let mut tiers = Tiers::new(Memory::new(0), 1, None, 0);
+            let mut tiers = Tiers::new(Memory::new(0, None), 1, None, 0);
             let mut order = Order::default();
             // The active generation, then the sealed one.
             let mut model: Vec<BTreeMap<Key, bool>> = vec![BTreeMap::new()];

@@ -20,6 +20,8 @@ pub(super) struct Config {
     pub(super) disk_cap_bytes: u64,
     pub(super) merge_interval: Duration,
     pub(super) flush_interval: Duration,
+    /// How long an entry may stay in each of the two halves of the memory tier, one after the other.
+    pub(super) memory_half_age: Option<Duration>,
     /// 0 without a memory tier.
     pub(super) hot_keys: usize,
     pub(super) hot_keys_interval: Duration,
@@ -39,6 +41,7 @@ impl Config {
             disk_cap_bytes: settings.disk_cap_bytes,
             merge_interval: settings.merge_interval,
             flush_interval: settings.flush_interval,
+            memory_half_age: settings.memory_max_age.map(|age| age / 2),
             hot_keys: if settings.memory_cap_bytes > 0 { settings.hot_keys } else { 0 },
             hot_keys_interval: settings.hot_keys_interval,
         }
@@ -58,6 +61,8 @@ impl Live {
             cleanup_interval: settings.cleanup_interval,
             rules: Rules {
                 default_ttl_ms: settings.default_ttl.map(|ttl| ttl.as_millis() as i64),
+                max_ttl_ms: settings.max_ttl.map(|ttl| ttl.as_millis() as i64),
+                ttl_jitter_percent: settings.ttl_jitter_percent as u32,
                 answer_bytes_max: settings.frame_limits().request_bytes,
                 value_bytes_max: settings.max_value_bytes,
             },

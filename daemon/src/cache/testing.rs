@@ -12,7 +12,7 @@ pub(crate) struct Bare(Tiers);
 
 impl Default for Bare {
     fn default() -> Self {
-        Self(Tiers::new(Memory::new(0), 1, None, 0))
+        Self(Tiers::new(Memory::new(0, None), 1, None, 0))
     }
 }
 

@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use super::front::Front;
 use super::loads::{Loads, Row, Ticket};
+pub use super::look_up::{LookUp, Source, Wanted};
 use super::memory::Memory;
 use super::watch::Watches;
 use crate::buffer::{Flushed, Generation, Hashed};
@@ -44,41 +45,6 @@ pub struct Tiers {
 
 /// The id of this turn's writes among the generations: newer than any.
 pub const PENDING: u64 = u64::MAX;
-
-/// Where a look-up found its answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// In a write that is not committed yet: the answer may be given only after the commit.
-    Pending,
-    /// In the write buffer.
-    Buffer,
-    /// In the memory tier.
-    Memory,
-    /// In the main file.
-    Disk,
-}
-
-/// What came of asking for a key's row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wanted {
-    /// Nothing: the key is known by now.
-    Known,
-    /// It will be read.
-    Asked,
-    /// It is being read, or was read, for somebody else.
-    Shared,
-}
-
-/// What the tiers know of a key.
-#[derive(Clone, Debug)]
-pub enum LookUp {
-    /// Its entry, or that there is none.
-    Known(Option<Entry>, Source),
-    /// Only the main file can tell.
-    Unknown,
-    /// The main file was asked and could not be read.
-    Failed(Rc<StoreError>),
-}
 
 impl Tiers {
     /// Tiers over a main file with `main_rows` rows. `recovered` is already being merged, and `active_id` comes after it.
@@ -227,6 +193,11 @@ impl Tiers {
         }
         self.releases += 1;
         self.sealed.take()
+    }
+
+    /// Empties the front, which fills again from the memory tier.
+    pub fn take_front(&mut self) -> Front {
+        std::mem::take(&mut self.front)
     }
 
     /// Keeps the memory tier's copy of `key`, if it has one and no tier above knows the key, as if it had been loaded for

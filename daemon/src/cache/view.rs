@@ -52,6 +52,10 @@ pub struct View<'a> {
 pub struct Rules {
     /// The TTL of an entry that is set without one.
     pub default_ttl_ms: Option<i64>,
+    /// The longest TTL of any.
+    pub max_ttl_ms: Option<i64>,
+    /// Percent of its TTL by which a value's may be shorter.
+    pub ttl_jitter_percent: u32,
     /// Bytes that the values in one answer may have together.
     pub answer_bytes_max: usize,
     /// Bytes that a value may have.
@@ -95,6 +99,20 @@ impl<'a> View<'a> {
         self.rules
             .default_ttl_ms
             .map_or(Deadline::NEVER, |ttl_ms| Deadline::at(self.now_ms.saturating_add(ttl_ms)))
+    }
+
+    /// A deadline of a value that is set together with others, drawn from the last part of its time to live where there
+    /// is to be jitter.
+    #[must_use]
+    pub fn jittered(&self, key: &[u8], deadline: Deadline) -> Deadline {
+        let Some(unix_ms) = deadline.unix_ms().filter(|_| self.rules.ttl_jitter_percent > 0) else {
+            return deadline;
+        };
+        let ttl_ms = unix_ms.saturating_sub(self.now_ms).max(0);
+        let widest_ms = ttl_ms.saturating_mul(i64::from(self.rules.ttl_jitter_percent)) / 100;
+        // Another part for each key, and for the same key the next time.
+        let drawn = xxhash_rust::xxh3::xxh3_64_with_seed(key, self.now_ms as u64);
+        Deadline::at(unix_ms - (drawn % (widest_ms as u64 + 1)) as i64)
     }
 
     /// The entry under `key`, counted as a hit or a miss: for commands whose purpose is to read it.
@@ -191,6 +209,10 @@ impl<'a> View<'a> {
         if deadline.passed(self.now_ms) {
             return self.delete(key);
         }
+        let deadline = match self.rules.max_ttl_ms {
+            Some(ttl_ms) => deadline.min(Deadline::at(self.now_ms.saturating_add(ttl_ms))),
+            None => deadline,
+        };
         if self.notices.any() {
             self.notices.stored(key, deadline != Deadline::NEVER);
         }

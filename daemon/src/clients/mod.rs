@@ -7,7 +7,9 @@ mod mailbox;
 mod transaction;
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::Waker;
 
@@ -19,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 pub use mailbox::Mailbox;
 pub use transaction::Transaction;
 
+use crate::access::Role;
 use crate::cache::Watch;
 
 /// What the names of larder's own channels begin with.
@@ -31,6 +34,8 @@ pub struct Client {
     pub id: u64,
     /// Who is at the other end, as the system says.
     pub peer: Peer,
+    /// What it may do; nothing before a password that is asked for has been given.
+    pub role: Cell<Option<Role>>,
     /// When it connected, in unix milliseconds.
     pub connected_ms: i64,
     /// The name it gave itself, or empty.
@@ -88,9 +93,14 @@ pub struct Peer {
     pub uid: u32,
     /// Group id.
     pub gid: u32,
+    /// Where it connects from and to, over TCP; nothing else is known of it then.
+    pub tcp: Option<[SocketAddr; 2]>,
 }
 
 impl Peer {
+    /// Somebody of whom the system does not tell.
+    pub const NOBODY: Self = Self { pid: None, uid: u32::MAX, gid: u32::MAX, tcp: None };
+
     /// The name of its program, as the system has it; empty where it cannot be told.
     #[must_use]
     pub fn program(&self) -> String {
@@ -190,12 +200,13 @@ impl Subscriptions {
 }
 
 impl Client {
-    /// A new connection's.
+    /// A new connection's, which may do everything until it is known who is there.
     #[must_use]
     pub fn new(id: u64, peer: Peer, now_ms: i64) -> Self {
         Self {
             id,
             peer,
+            role: Cell::new(Some(Role::Admin)),
             connected_ms: now_ms,
             name: RefCell::default(),
             library: RefCell::default(),
@@ -327,6 +338,8 @@ impl Client {
 #[derive(Debug, Default)]
 pub struct Clients {
     by_id: RefCell<BTreeMap<u64, Rc<Client>>>,
+    /// Of each user who has some, how many.
+    users: RefCell<HashMap<u32, usize>>,
     /// One of them has asked the daemon to stop.
     stop: CancellationToken,
 }
@@ -334,6 +347,7 @@ pub struct Clients {
 impl Clients {
     /// Takes in a new one.
     pub fn add(&self, client: &Rc<Client>) {
+        *self.users.borrow_mut().entry(client.peer.uid).or_default() += 1;
         self.by_id.borrow_mut().insert(client.id, Rc::clone(client));
     }
 
@@ -350,13 +364,25 @@ impl Clients {
 
     /// One has gone.
     pub fn remove(&self, id: u64) {
-        self.by_id.borrow_mut().remove(&id);
+        let Some(client) = self.by_id.borrow_mut().remove(&id) else { return };
+        if let Entry::Occupied(mut count) = self.users.borrow_mut().entry(client.peer.uid) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
     }
 
     /// The one with that number.
     #[must_use]
     pub fn get(&self, id: u64) -> Option<Rc<Client>> {
         self.by_id.borrow().get(&id).cloned()
+    }
+
+    /// How many of them one user has.
+    #[must_use]
+    pub fn of_user(&self, uid: u32) -> usize {
+        self.users.borrow().get(&uid).copied().unwrap_or(0)
     }
 
     /// All of them as they are now, in the order in which they came.

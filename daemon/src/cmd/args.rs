@@ -61,6 +61,11 @@ impl Expiry {
         Self { amount, unit, base }
     }
 
+    /// Whether it counts from now on.
+    pub(super) fn is_relative(self) -> bool {
+        self.base == Base::Now
+    }
+
     /// The option word `EX`, `PX`, `EXAT` or `PXAT` in any case.
     pub(super) fn option(word: &[u8]) -> Option<(Unit, Base)> {
         const OPTIONS: [(&[u8], Unit, Base); 4] = [

@@ -12,7 +12,7 @@ use super::help::subcommands;
 use super::{Class, Client, Group, Host, Keys, Run, Spec, args};
 use crate::config::table::{self, SETTINGS};
 use crate::config::{Durability, Settings};
-use crate::error::{CommandError, shown};
+use crate::error::{CommandError, SettingError, shown};
 use crate::glob::Pattern;
 
 /// Redis's name for how entries go from memory.
@@ -37,7 +37,10 @@ fn run(request: Request<'_>, _: &Rc<Client>, host: &Host) -> Result<Reply, Comma
             host.reset_counters();
             Ok(Reply::OK)
         }
-        (b"rewrite", 2) => host.rewrite_settings().map(|()| Reply::OK),
+        (b"rewrite", 2) => {
+            host.rewrite_settings()?;
+            Ok(Reply::OK)
+        }
         (b"help", 2) => Ok(subcommands(&SPEC)),
         (b"get", _) => Err(CommandError::Arity("config|get")),
         (b"set", _) => Err(CommandError::Arity("config|set")),
@@ -84,10 +87,15 @@ const IN_REDIS_TERMS: [InRedisTerms; 23] = [
     row("save", "larder writes all along: it can only be empty", |_| String::new()),
     row("databases", IMMUTABLE, |_| "1".into()),
     row("maxmemory-policy", "it can only be 'allkeys-lfu'", |_| POLICY.into()),
-    row("timeout", "idle clients stay: it can only be 0", |_| "0".into()),
-    row("requirepass", "the socket's permissions decide who may connect", |_| String::new()),
-    row("port", "larder listens on its socket only", |_| "0".into()),
-    row("bind", "larder listens on its socket only", |_| String::new()),
+    InRedisTerms {
+        name: "timeout",
+        get: |settings| settings.idle_timeout.map_or(0, |timeout| timeout.as_secs()).to_string(),
+        set: |value| integer(value).map(|secs| ("idle_timeout", format!("{secs}s"))),
+        refused: NOT_AN_INTEGER,
+    },
+    row("requirepass", "password_file says it", |_| String::new()),
+    row("port", IMMUTABLE, |settings| settings.tcp.map_or(0, |tcp| tcp.port()).to_string()),
+    row("bind", IMMUTABLE, |settings| settings.tcp.map_or_else(String::new, |tcp| tcp.ip().to_string())),
     row("unixsocket", IMMUTABLE, |settings| settings.socket.display().to_string()),
     row("unixsocketperm", IMMUTABLE, |settings| format!("{:o}", settings.socket_mode)),
     row("dir", IMMUTABLE, |settings| settings.data.display().to_string()),
@@ -172,18 +180,19 @@ fn set(request: Request<'_>, host: &Host) -> Result<Reply, CommandError> {
     let mut seen = Vec::new();
     while let (Some(name), Some(value)) = (words.next(), words.next()) {
         let name = String::from_utf8_lossy(name).to_ascii_lowercase();
-        let failed = |why: String| CommandError::ConfigSet { name: name.clone(), why };
+        let failed = |why: String| SettingError::Refused { name: name.clone(), why };
         if seen.contains(&name) {
-            return Err(failed("duplicate parameter".into()));
+            return Err(failed("duplicate parameter".into()).into());
         }
         let known = table::find(&name).is_some() || IN_REDIS_TERMS.iter().any(|row| row.name == name);
         if !known {
-            return Err(CommandError::UnknownSetting(shown(name.as_bytes())));
+            return Err(SettingError::Unknown(shown(name.as_bytes())).into());
         }
         set_one(&name, &String::from_utf8_lossy(value), &mut fresh).map_err(failed)?;
         seen.push(name);
     }
-    host.set(&fresh);
+    let last = seen.pop().unwrap_or_default();
+    host.set(&fresh).map_err(|why| SettingError::Refused { name: last, why })?;
     Ok(Reply::OK)
 }
 

@@ -5,8 +5,8 @@ use std::rc::Rc;
 use larder_protocol::{Reply, Request};
 
 use super::host::{REDIS_VERSION, VERSION};
-use super::{Class, Client, Group, Host, Keys, Protocol, Run, Spec, args, client, select};
-use crate::error::CommandError;
+use super::{Class, Client, Group, Host, Keys, Protocol, Run, Spec, args, client};
+use crate::error::{AccessError, CommandError};
 
 pub(super) static SPEC: Spec = Spec {
     name: "hello",
@@ -19,7 +19,7 @@ pub(super) static SPEC: Spec = Spec {
     run: Run::Local(run),
 };
 
-fn run(request: Request<'_>, client: &Rc<Client>, _: &Host) -> Result<Reply, CommandError> {
+fn run(request: Request<'_>, client: &Rc<Client>, host: &Host) -> Result<Reply, CommandError> {
     let protocol = match request.get(0).map(args::integer) {
         None => client.protocol.get(),
         Some(None) => return Err(CommandError::ProtocolVersionNotAnInteger),
@@ -31,9 +31,10 @@ fn run(request: Request<'_>, client: &Rc<Client>, _: &Host) -> Result<Reply, Com
     let mut words = request.tail(1);
     while let Some(option) = words.next() {
         if option.eq_ignore_ascii_case(b"auth")
-            && let (Some(user), Some(_)) = (words.next(), words.next())
+            && let (Some(user), Some(password)) = (words.next(), words.next())
         {
-            select::check(user)?;
+            host.check_password(user, password)?;
+            host.let_in(client);
         } else if option.eq_ignore_ascii_case(b"setname")
             && let Some(given) = words.next()
         {
@@ -41,6 +42,9 @@ fn run(request: Request<'_>, client: &Rc<Client>, _: &Host) -> Result<Reply, Com
         } else {
             return Err(CommandError::HelloOption(crate::error::shown(option)));
         }
+    }
+    if client.role.get().is_none() {
+        return Err(AccessError::HelloNotAuthenticated.into());
     }
     if let Some(name) = name {
         client.name.replace(name);

@@ -10,10 +10,11 @@ use larder_protocol::stream::{Event, EventKind};
 use larder_protocol::{Kind, Request, Snapshot, Stat, Value};
 
 use super::REGISTRY;
+use crate::access::{Role, password, same_secret};
 use crate::cache::{Cache, Count, Loaded, Stop, View};
-use crate::clients::{Client, Clients, Paused};
+use crate::clients::{Client, Clients, Paused, Peer};
 use crate::config::{Reloaded, Settings, rewrite, table};
-use crate::error::CommandError;
+use crate::error::{AccessError, CommandError, SettingError};
 use crate::latency::RunCalls;
 use crate::logging::LogHandle;
 use crate::pubsub::Channels;
@@ -55,6 +56,8 @@ pub struct Host {
     pub settings_file: Option<PathBuf>,
     /// For changing the level of the log, where there is one.
     pub log: Option<LogHandle>,
+    /// What TCP clients have to give, where that is asked for.
+    password: RefCell<Option<Vec<u8>>>,
     snapshots: Cell<u64>,
 }
 
@@ -76,6 +79,7 @@ impl Host {
             changed: RefCell::default(),
             settings_file: None,
             log: None,
+            password: RefCell::default(),
             snapshots: Cell::new(0),
         }
     }
@@ -87,27 +91,42 @@ impl Host {
     }
 
     /// Takes over those of `fresh`, as just read, that may change while the daemon runs.
-    pub fn reload(&self, fresh: &Settings) -> Reloaded {
+    ///
+    /// # Errors
+    /// Where the file with the password is wrong; nothing has changed then.
+    pub fn reload(&self, fresh: &Settings) -> Result<Reloaded, String> {
+        let reloaded = self.take_over(fresh)?;
         self.changed.borrow_mut().clear();
-        self.take_over(fresh)
+        Ok(reloaded)
     }
 
     /// Takes over those of `fresh`, as a client wants them, that may change while the daemon runs.
-    pub fn set(&self, fresh: &Settings) {
-        self.changed.borrow_mut().extend(self.take_over(fresh).changed);
+    ///
+    /// # Errors
+    /// As [`reload`](Self::reload).
+    pub fn set(&self, fresh: &Settings) -> Result<Reloaded, String> {
+        let reloaded = self.take_over(fresh)?;
+        self.changed.borrow_mut().extend(&reloaded.changed);
+        if !reloaded.changed.is_empty() {
+            let event =
+                Event { kind: EventKind::Reload, detail: reloaded.changed.join(", "), ..Event::default() };
+            self.cache.events().add(self.cache.now_ms(), event);
+        }
+        Ok(reloaded)
     }
 
     /// Writes what clients have set into the settings file.
     ///
     /// # Errors
     /// Where there is no such file, or it cannot be written.
-    pub fn rewrite_settings(&self) -> Result<(), CommandError> {
-        let path = self.settings_file.as_ref().ok_or(CommandError::NoSettingsFile)?;
+    pub fn rewrite_settings(&self) -> Result<(), SettingError> {
+        let path = self.settings_file.as_ref().ok_or(SettingError::NoFile)?;
         let changed: Vec<_> = self.changed.borrow().iter().filter_map(|name| table::find(name)).collect();
-        rewrite(path, &changed, &self.settings()).map_err(|error| CommandError::Rewrite(error.to_string()))
+        rewrite(path, &changed, &self.settings()).map_err(|error| SettingError::Rewrite(error.to_string()))
     }
 
-    fn take_over(&self, fresh: &Settings) -> Reloaded {
+    fn take_over(&self, fresh: &Settings) -> Result<Reloaded, String> {
+        self.read_password(fresh)?;
         let mut settings = (*self.settings()).clone();
         let reloaded = settings.reload(fresh);
         self.cache.apply(&settings);
@@ -115,7 +134,71 @@ impl Host {
             log.set_level(settings.log_level);
         }
         self.settings.replace(Rc::new(settings));
-        reloaded
+        self.judge_clients();
+        Ok(reloaded)
+    }
+
+    /// Reads the password anew, where there is to be one.
+    ///
+    /// # Errors
+    /// Where its file is wrong; the one before stays.
+    pub fn read_password(&self, settings: &Settings) -> Result<(), String> {
+        let password = settings.password_file.as_deref().map(password::read).transpose();
+        self.password.replace(password.map_err(|why| format!("password_file {why}"))?);
+        Ok(())
+    }
+
+    /// The role of a client that has just connected; none for as long as it has to give a password first.
+    ///
+    /// # Errors
+    /// Where it may not be here.
+    pub fn role_at_first(&self, peer: &Peer) -> Result<Option<Role>, AccessError> {
+        let settings = self.settings();
+        if peer.tcp.is_some() {
+            return Ok(self.password.borrow().is_none().then_some(settings.tcp_role));
+        }
+        let role = settings.lists().role(peer.uid, peer.gid, rustix::process::geteuid().as_raw());
+        role.map(Some).ok_or(AccessError::MayNotConnect { uid: peer.uid })
+    }
+
+    /// Gives every client the role that it has by the settings now, and ends those that may not be here any more.
+    fn judge_clients(&self) {
+        let tcp_role = self.settings().tcp_role;
+        for client in self.clients.all() {
+            match self.role_at_first(&client.peer) {
+                Err(_) => client.kill(),
+                // Who has given a password need not do so again.
+                Ok(_) if client.peer.tcp.is_some() => {
+                    client.role.set(client.role.get().map(|_| tcp_role));
+                }
+                Ok(role) => client.role.set(role),
+            }
+        }
+    }
+
+    /// Checks a user's password. Where none is asked for, the default user may give any, as in Redis.
+    ///
+    /// # Errors
+    /// Where there is no such user, or the password is another.
+    pub fn check_password(&self, user: &[u8], given: &[u8]) -> Result<(), AccessError> {
+        let right = match &*self.password.borrow() {
+            Some(password) => same_secret(password, given),
+            None => true,
+        };
+        if right && user == b"default" { Ok(()) } else { Err(AccessError::WrongPassword) }
+    }
+
+    /// A client has given the right password.
+    pub fn let_in(&self, client: &Client) {
+        if client.role.get().is_none() {
+            client.role.set(Some(self.settings().tcp_role));
+        }
+    }
+
+    /// Whether a password is asked for.
+    #[must_use]
+    pub fn asks_for_password(&self) -> bool {
+        self.password.borrow().is_some()
     }
 
     /// The text that a client is answered with, counted by its code.
@@ -148,8 +231,13 @@ impl Host {
         let settings = self.settings.borrow();
         if settings.slow_command.is_some_and(|slow| u128::from(us) >= slow.as_micros()) {
             let mut slow_log = self.slow_log.borrow_mut();
-            let (time, client) = ((self.cache.now_ms(), us), (client.id, client.name.borrow()));
-            slow_log.add(request.words(), time, (client.0, &client.1), settings.slow_commands_kept);
+            let [from, _] = super::client::addresses(client, self);
+            slow_log.add(
+                without_secrets(request),
+                (self.cache.now_ms(), us),
+                (client.id, &client.name.borrow(), from),
+                settings.slow_commands_kept,
+            );
             self.cache.events().add(
                 self.cache.now_ms(),
                 Event {
@@ -274,4 +362,18 @@ impl Host {
         }
         snapshot
     }
+}
+
+/// The words of a request, as they may be shown to others: without passwords, as Redis leaves them out.
+fn without_secrets(request: Request<'_>) -> std::vec::IntoIter<&[u8]> {
+    let is_auth = |word: &[u8]| word.eq_ignore_ascii_case(b"auth");
+    let secret_from = match request.name() {
+        name if is_auth(name) => 1,
+        name if name.eq_ignore_ascii_case(b"hello") => {
+            request.words().position(is_auth).map_or(usize::MAX, |at| at + 1)
+        }
+        _ => usize::MAX,
+    };
+    let shown = |(at, word)| if at >= secret_from { &b"(redacted)"[..] } else { word };
+    request.words().enumerate().map(shown).collect::<Vec<_>>().into_iter()
 }

@@ -99,7 +99,7 @@ fn server(host: &Host, snapshot: &Snapshot) -> String {
         ("process_id", std::process::id().to_string()),
         ("process_supervised", "no".into()),
         ("run_id", host.boot_id.clone()),
-        ("tcp_port", "0".into()),
+        ("tcp_port", host.settings().tcp.map_or(0, |tcp| tcp.port()).to_string()),
         ("server_time_usec", (now_ms * 1_000).to_string()),
         ("uptime_in_seconds", uptime_s.to_string()),
         ("uptime_in_days", (uptime_s / 86_400).to_string()),

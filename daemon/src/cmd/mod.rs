@@ -36,6 +36,7 @@ mod mget;
 mod mset;
 mod natural;
 mod object;
+mod permission;
 mod persist;
 mod ping;
 mod pubsub;
@@ -67,6 +68,7 @@ use std::sync::LazyLock;
 use larder_protocol::Request;
 
 pub use host::{Host, VERSION};
+pub use permission::check as check_permission;
 pub use set::unconditional_deadline;
 pub use spec::{Class, Group, Job, Keys, Run, Spec, StepFn};
 pub use transaction::{admit, leave, refuse};

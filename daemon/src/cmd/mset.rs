@@ -20,7 +20,7 @@ pub(super) static MSET: Spec = spec(
     "Sets the values of several keys together",
     |request, view| {
         let pairs = pairs_of(request, MSET.name)?;
-        put_all(view, pairs, |view, _| view.default_deadline());
+        put_all(view, pairs, |view, key| view.jittered(key, view.default_deadline()));
         Ok(Reply::OK)
     },
 );
@@ -155,7 +155,10 @@ fn msetex(request: Request<'_>, view: &mut View<'_>) -> Result<Reply, Stop> {
     let pairs = by_twos(request.tail(1).take(words));
     if !options.keep_ttl {
         let deadline = expiry.unwrap_or_else(|| view.default_deadline());
-        return set_if(view, options.condition, pairs, |_, _| deadline);
+        let jitters = options.condition.is_none() && options.expiry.is_none_or(Expiry::is_relative);
+        return set_if(view, options.condition, pairs, |view, key| {
+            if jitters { view.jittered(key, deadline) } else { deadline }
+        });
     }
     view.need(pairs.clone().map(|(key, _)| key))?;
     let mut kept = Vec::with_capacity(count);

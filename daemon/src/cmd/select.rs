@@ -1,5 +1,6 @@
-//! `SELECT 0`, `AUTH`, `RESET`: what clients say about databases, passwords and starting over. There is one database, and
-//! no password: who may connect is decided by the socket's permissions.
+//! `SELECT 0`, `AUTH`, `RESET`: what clients say about databases, passwords and starting over. There is one database and
+//! one user. A password is asked of TCP clients alone, and only where one is set: who is at the other end of the socket is
+//! known without.
 
 use std::rc::Rc;
 
@@ -8,7 +9,7 @@ use larder_protocol::{Reply, Request};
 use super::args::required_integer;
 use super::{Class, Client, Group, Host, Keys, Protocol, Run, Spec, transaction};
 use crate::clients::Replies;
-use crate::error::CommandError;
+use crate::error::{AccessError, CommandError};
 
 pub(super) static SELECT: Spec =
     spec("select", "index", 2, "Chooses the database, which is 0", |request, _, _| {
@@ -19,14 +20,22 @@ pub(super) static SELECT: Spec =
         }
     });
 
-pub(super) static AUTH: Spec =
-    spec("auth", "[username] password", -2, "Gives a password; none is set", |request, _, _| {
+pub(super) static AUTH: Spec = spec(
+    "auth",
+    "[username] password",
+    -2,
+    "Gives the password, where one is asked for",
+    |request, client, host| {
         match request.len() {
-            2 => Err(CommandError::NoPasswordSet),
-            3 => check(request.arg(0)).map(|()| Reply::OK),
-            _ => Err(CommandError::Syntax),
+            2 if !host.asks_for_password() => return Err(AccessError::NoPasswordSet.into()),
+            2 => host.check_password(b"default", request.arg(0))?,
+            3 => host.check_password(request.arg(0), request.arg(1))?,
+            _ => return Err(CommandError::Syntax),
         }
-    });
+        host.let_in(client);
+        Ok(Reply::OK)
+    },
+);
 
 pub(super) static RESET: Spec =
     spec("reset", "", 1, "Takes the connection back to how it began", |_, client, host| {
@@ -36,6 +45,9 @@ pub(super) static RESET: Spec =
         client.replies.set(Replies::On);
         client.name.borrow_mut().clear();
         client.protocol.set(Protocol::Resp2);
+        if client.peer.tcp.is_some() && host.asks_for_password() {
+            client.role.set(None);
+        }
         Ok(Reply::Status("RESET"))
     });
 
@@ -56,9 +68,4 @@ const fn spec(
         summary,
         run: Run::Local(run),
     }
-}
-
-/// Redis's default user takes any password while none is set; other users do not exist.
-pub(super) fn check(user: &[u8]) -> Result<(), CommandError> {
-    if user == b"default" { Ok(()) } else { Err(CommandError::WrongPassword) }
 }

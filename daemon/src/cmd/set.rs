@@ -104,7 +104,15 @@ fn run(request: Request<'_>, view: &mut View<'_>) -> Result<Reply, Stop> {
     if store {
         let kept =
             || if options.ttl == Some(Ttl::Keep) { old.as_ref().map(|old| old.deadline) } else { None };
+        // A lock (NX) keeps its time, and so does what is to end at a moment.
+        let jitters = options.condition.is_none()
+            && match options.ttl {
+                Some(Ttl::Expiry(expiry)) => expiry.is_relative(),
+                Some(Ttl::Keep) => false,
+                None => true,
+            };
         let deadline: Deadline = expiry.or_else(kept).unwrap_or_else(|| view.default_deadline());
+        let deadline = if jitters { view.jittered(key, deadline) } else { deadline };
         view.put(key, Bytes::copy_from_slice(value), deadline);
         view.count(Stat::Sets, 1);
     }
@@ -117,6 +125,7 @@ fn run(request: Request<'_>, view: &mut View<'_>) -> Result<Reply, Stop> {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::cmd::testing::Bench;
 
     #[test]
@@ -206,6 +215,65 @@ mod tests {
         bench.check("PTTL k", ":7");
         bench.check("SET k v EXAT 1", "+OK");
         bench.check("GET k", "$-1");
+    }
+
+    #[test]
+    fn no_ttl_is_longer_than_the_longest() {
+        let mut bench = Bench::with_rules(|rules| rules.max_ttl_ms = Some(60_000));
+        for (set, ttl) in [
+            ("SET k v", 60_000),
+            ("SET k v EX 61", 60_000),
+            ("SET k v PX 59000", 59_000),
+            ("SETEX k 100 v", 60_000),
+            ("INCR k", 60_000),
+        ] {
+            bench.run("DEL k");
+            bench.run(set);
+            assert_eq!(bench.run("PTTL k"), Reply::Int(ttl), "{set}");
+        }
+        for later in ["EXPIRE k 1000", "PERSIST k", "EXPIREAT k 99999999999"] {
+            bench.run(later);
+            assert_eq!(bench.run("PTTL k"), Reply::Int(60_000), "{later}");
+        }
+    }
+
+    #[test]
+    fn jitter_shortens_what_is_set_together_and_nothing_else() {
+        let mut bench = Bench::with_rules(|rules| {
+            rules.ttl_jitter_percent = 20;
+            rules.default_ttl_ms = Some(50_000);
+        });
+        let mut ttls = |set: &str| {
+            let ttl = |at| {
+                bench.run(&set.replace("KEY", &format!("k{at}")));
+                match bench.run(&format!("PTTL k{at}")) {
+                    Reply::Int(ttl) => ttl,
+                    other => panic!("{other:?}"),
+                }
+            };
+            let mut ttls: Vec<i64> = (0..500).map(ttl).collect();
+            ttls.sort_unstable();
+            ttls.dedup();
+            ttls
+        };
+        for (set, most) in [
+            ("SET KEY v EX 100", 100_000),
+            ("SET KEY v", 50_000),
+            ("SETEX KEY 10 v", 10_000),
+            ("MSET KEY v", 50_000),
+            ("MSETEX 1 KEY v PX 2000", 2_000),
+        ] {
+            let ttls = ttls(set);
+            let (least, longest) = (ttls[0], *ttls.last().unwrap());
+            assert!(ttls.len() > 200 && least >= most * 8 / 10 && longest <= most, "{set}: {ttls:?}");
+            assert!(least < most * 82 / 100 && longest > most * 98 / 100, "{set}: {least} to {longest}");
+        }
+        let mut bench = Bench::with_rules(|rules| rules.ttl_jitter_percent = 20);
+        for set in ["SET k v NX PX 1000", "INCR k EX 1", "SET k v PX 9;PEXPIRE k 1000"] {
+            bench.run("DEL k");
+            set.split(';').for_each(|command| drop(bench.run(command)));
+            assert_eq!(bench.run("PTTL k"), Reply::Int(1_000), "{set}");
+        }
     }
 
     #[test]

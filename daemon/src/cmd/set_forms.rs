@@ -72,6 +72,7 @@ fn set_with_ttl(
 ) -> Result<Reply, Stop> {
     let expiry = Expiry::new(required_integer(request.arg(1))?, unit, Base::Now);
     let deadline = expiry.deadline(view.now_ms(), command)?;
+    let deadline = view.jittered(request.arg(0), deadline);
     put(view, request.arg(0), request.arg(2), deadline);
     Ok(Reply::OK)
 }

@@ -7,7 +7,6 @@ use std::rc::Rc;
 
 use larder_protocol::{Reply, Request};
 
-use super::client::address;
 use super::help::subcommands;
 use super::{Class, Client, Group, Host, Keys, REGISTRY, Run, Spec, args, find};
 use crate::error::{CommandError, shown};
@@ -67,7 +66,6 @@ fn slowlog(request: Request<'_>, _: &Rc<Client>, host: &Host) -> Result<Reply, C
 }
 
 fn list(host: &Host, count: usize) -> Reply {
-    let address = address(host);
     let slow_log = host.slow_log.borrow();
     Reply::array(slow_log.newest(count).map(|slow| {
         Reply::Array(vec![
@@ -75,7 +73,7 @@ fn list(host: &Host, count: usize) -> Reply {
             Reply::Int(slow.time_ms / 1_000),
             Reply::Int(slow.us as i64),
             Reply::array(slow.words.iter().cloned()),
-            Reply::bulk(address.clone()),
+            Reply::bulk(slow.client_address.clone()),
             Reply::bulk(slow.client_name.clone()),
         ])
     }))

@@ -24,16 +24,26 @@ impl Default for Bench {
             bare: Bare::default(),
             counters: Counters::new(REGISTRY.len()),
             now_ms: 1_700_000_000_000,
-            rules: Rules { default_ttl_ms: None, answer_bytes_max: usize::MAX, value_bytes_max: 1_000 },
+            rules: Rules {
+                default_ttl_ms: None,
+                max_ttl_ms: None,
+                ttl_jitter_percent: 0,
+                answer_bytes_max: usize::MAX,
+                value_bytes_max: 1_000,
+            },
         }
     }
 }
 
 impl Bench {
-    pub(crate) fn with_default_ttl_ms(ms: i64) -> Self {
+    pub(crate) fn with_rules(change: impl FnOnce(&mut Rules)) -> Self {
         let mut bench = Self::default();
-        bench.rules.default_ttl_ms = Some(ms);
+        change(&mut bench.rules);
         bench
+    }
+
+    pub(crate) fn with_default_ttl_ms(ms: i64) -> Self {
+        Self::with_rules(|rules| rules.default_ttl_ms = Some(ms))
     }
 
     pub(crate) fn with_answer_bytes_max(bytes: usize) -> Self {

@@ -3,12 +3,15 @@
 //! Used by the table's rows and by everything that reads or prints one. Knows no setting by name and no source.
 
 use std::ffi::OsStr;
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::units::{self, show_bytes, show_span};
 use super::{Durability, Level, Settings};
+use crate::access::Role;
+use crate::access::names::{Groups, Named, Users};
 use crate::notices::Told;
 
 /// How to reach one field of [`Settings`].
@@ -23,8 +26,20 @@ pub struct Field<T> {
 pub enum Kind {
     /// A path of a file or directory.
     Path(Field<PathBuf>),
+    /// A path of a file, or nothing for none.
+    MaybePath(Field<Option<PathBuf>>),
     /// Permission bits.
     Mode(Field<u32>),
+    /// A group, or nothing for none.
+    MaybeGroup(Field<Option<Named>>),
+    /// Users.
+    Users(Field<Users>),
+    /// Groups.
+    Groups(Field<Groups>),
+    /// What a client may do.
+    Role(Field<Role>),
+    /// An IP address and a port, or nothing for none.
+    MaybeAddress(Field<Option<SocketAddr>>),
     /// A size that is stored, on disk or in memory.
     Bytes(Field<u64>, RangeInclusive<u64>),
     /// A size of something that is held in memory whole.
@@ -48,7 +63,12 @@ impl Kind {
     #[must_use]
     pub fn placeholder(&self) -> &'static str {
         match self {
-            Self::Path(_) => "PATH",
+            Self::Path(_) | Self::MaybePath(_) => "PATH",
+            Self::MaybeGroup(_) => "GROUP",
+            Self::Users(_) => "USERS",
+            Self::Groups(_) => "GROUPS",
+            Self::Role(_) => "ROLE",
+            Self::MaybeAddress(_) => "ADDRESS:PORT",
             Self::Mode(_) => "MODE",
             Self::Bytes(..) | Self::Length(..) => "SIZE",
             Self::Count(..) => "N",
@@ -76,8 +96,24 @@ impl Kind {
             Self::Span(_, range) | Self::MaybeSpan(_, range) => {
                 Some(format!("{} to {}", show_span(*range.start()), show_span(*range.end())))
             }
-            Self::Path(_) | Self::Mode(_) | Self::Durability(_) | Self::Level(_) | Self::Told(_) => None,
+            Self::Path(_)
+            | Self::MaybePath(_)
+            | Self::Mode(_)
+            | Self::MaybeGroup(_)
+            | Self::Users(_)
+            | Self::Groups(_)
+            | Self::Role(_)
+            | Self::MaybeAddress(_)
+            | Self::Durability(_)
+            | Self::Level(_)
+            | Self::Told(_) => None,
         }
+    }
+
+    /// Whether its text is the path of something.
+    #[must_use]
+    pub fn is_path(&self) -> bool {
+        matches!(self, Self::Path(_) | Self::MaybePath(_))
     }
 
     /// Reads `text`, checks its range and stores the value in its field. Nothing is stored when it is wrong.
@@ -85,13 +121,29 @@ impl Kind {
     /// # Errors
     /// What is wrong with the text, and what would be right; without the setting's name and the text itself.
     pub fn read(&self, settings: &mut Settings, text: &OsStr) -> Result<(), String> {
-        if let Self::Path(field) = self {
-            *(field.of_mut)(settings) = read_path(text)?;
-            return Ok(());
+        match self {
+            Self::Path(field) => {
+                *(field.of_mut)(settings) = read_path(text)?;
+                return Ok(());
+            }
+            Self::MaybePath(field) => {
+                *(field.of_mut)(settings) = if text.is_empty() { None } else { Some(read_path(text)?) };
+                return Ok(());
+            }
+            _ => {}
         }
         let text = text.to_str().ok_or("not UTF-8")?;
         match self {
-            Self::Path(_) => unreachable!("paths need not be UTF-8 and were read above"),
+            Self::Path(_) | Self::MaybePath(_) => {
+                unreachable!("paths need not be UTF-8 and were read above")
+            }
+            Self::MaybeGroup(field) => {
+                *(field.of_mut)(settings) = if text.is_empty() { None } else { Some(Named::group(text)?) };
+            }
+            Self::Users(field) => *(field.of_mut)(settings) = text.parse()?,
+            Self::Groups(field) => *(field.of_mut)(settings) = text.parse()?,
+            Self::Role(field) => *(field.of_mut)(settings) = choose(text, Role::ALL, Role::as_str)?,
+            Self::MaybeAddress(field) => *(field.of_mut)(settings) = read_address(text)?,
             Self::Mode(field) => *(field.of_mut)(settings) = units::parse_mode(text)?,
             Self::Bytes(field, range) => {
                 *(field.of_mut)(settings) = self.in_range(units::parse_bytes(text)?, range)?;
@@ -123,6 +175,14 @@ impl Kind {
     pub fn show(&self, settings: &Settings) -> String {
         match self {
             Self::Path(field) => (field.of)(settings).display().to_string(),
+            Self::MaybePath(field) => {
+                (field.of)(settings).as_ref().map(|path| path.display().to_string()).unwrap_or_default()
+            }
+            Self::MaybeGroup(field) => shown((field.of)(settings).as_ref()),
+            Self::Users(field) => (field.of)(settings).to_string(),
+            Self::Groups(field) => (field.of)(settings).to_string(),
+            Self::Role(field) => (field.of)(settings).as_str().to_owned(),
+            Self::MaybeAddress(field) => shown((field.of)(settings).as_ref()),
             Self::Mode(field) => format!("{:04o}", (field.of)(settings)),
             Self::Bytes(field, _) => show_bytes(*(field.of)(settings)),
             Self::Length(field, _) => show_bytes(*(field.of)(settings) as u64),
@@ -142,6 +202,19 @@ impl Kind {
         let range = self.range().expect("a kind with a range can show it");
         Err(format!("out of range; from {range}"))
     }
+}
+
+/// A value, or nothing where there is none.
+fn shown(value: Option<&impl ToString>) -> String {
+    value.map(ToString::to_string).unwrap_or_default()
+}
+
+fn read_address(text: &str) -> Result<Option<SocketAddr>, String> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let address = text.replace("localhost:", "127.0.0.1:");
+    address.parse().map(Some).map_err(|_| "not an address and port such as 127.0.0.1:6379".to_owned())
 }
 
 /// A path that is meant the same from anywhere: `~` and `$HOME` are a shell's business and would become a directory of
@@ -183,6 +256,8 @@ mod tests {
             ("durability", "Commit", "not one of commit, fsync, memory"),
             ("log_level", "trace", "not one of error, warn, info, debug"),
             ("socket", "", "an empty path"),
+            ("tcp", "6379", "not an address and port such as 127.0.0.1:6379"),
+            ("tcp_role", "root", "not one of read-only, normal, admin"),
             ("data", "~/larder", "~ and variables are not expanded here; write the path out"),
             ("data", "$HOME/larder", "~ and variables are not expanded here; write the path out"),
         ];

@@ -11,7 +11,6 @@ use super::Settings;
 use super::args::{self, Asked, Options};
 use super::error::{ConfigError, Origin, Problem};
 use super::file::{self, Entry, Value};
-use super::kind::Kind;
 use super::nearest::nearest;
 use super::paths::Environment;
 use super::table::{self, SETTINGS, Setting};
@@ -204,7 +203,10 @@ impl Loader {
                 return;
             }
         };
-        if matches!(setting.kind, Kind::Path(_)) && text.starts_with(|c| c != '/' && c != '~' && c != '$') {
+        if setting.kind.is_path()
+            && !text.is_empty()
+            && text.starts_with(|c| c != '/' && c != '~' && c != '$')
+        {
             // A service has no directory of its own that a relative path in its file could mean.
             let why = "not an absolute path".to_owned();
             self.problems.push(Problem::Value { name: setting.name, shown: quote(&text), why, origin });
@@ -283,6 +285,15 @@ impl Loader {
                  lower the one or raise the other",
                 show_bytes(max_value_bytes as u64),
                 show_bytes(disk_cap_bytes)
+            )));
+        }
+        let Settings { tcp, ref password_file, .. } = self.settings;
+        if let Some(tcp) = tcp.filter(|tcp| !tcp.ip().is_loopback())
+            && password_file.is_none()
+        {
+            self.problems.push(Problem::Conflict(format!(
+                "tcp ({tcp}) is open to other machines, which may do what tcp_role says; set password_file, or use a \
+                 loopback address such as 127.0.0.1"
             )));
         }
         if merge_bytes > buffer_cap_bytes / 2 {

@@ -9,6 +9,7 @@
 //! when asked to ([`rewrite`]), and never opens the socket or the data.
 
 mod args;
+pub mod document;
 mod error;
 mod file;
 pub mod kind;
@@ -20,6 +21,7 @@ pub mod table;
 mod task;
 pub mod units;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -32,6 +34,8 @@ pub use task::Task;
 use larder_protocol::{FrameLimits, limits};
 use table::SETTINGS;
 
+use crate::access::names::{Groups, Named, Users};
+use crate::access::{Lists, Role};
 use crate::notices::Told;
 
 /// Every setting's value. The fields are in the order of the table, where each has its meaning, unit and range.
@@ -40,7 +44,17 @@ use crate::notices::Told;
 pub struct Settings {
     pub socket: PathBuf,
     pub socket_mode: u32,
+    pub socket_group: Option<Named>,
     pub data: PathBuf,
+    pub admin_users: Users,
+    pub admin_groups: Groups,
+    pub read_only_users: Users,
+    pub read_only_groups: Groups,
+    pub allowed_users: Users,
+    pub allowed_groups: Groups,
+    pub tcp: Option<SocketAddr>,
+    pub tcp_role: Role,
+    pub password_file: Option<PathBuf>,
     pub durability: Durability,
     pub sync_interval: Duration,
     pub flush_interval: Duration,
@@ -49,6 +63,7 @@ pub struct Settings {
     pub compress_from_bytes: usize,
     pub compression_level: usize,
     pub memory_cap_bytes: u64,
+    pub memory_max_age: Option<Duration>,
     pub hot_keys: usize,
     pub hot_keys_interval: Duration,
     pub buffer_cap_bytes: u64,
@@ -56,9 +71,14 @@ pub struct Settings {
     pub merge_bytes: u64,
     pub readers: usize,
     pub default_ttl: Option<Duration>,
+    pub max_ttl: Option<Duration>,
+    pub ttl_jitter_percent: usize,
     pub cleanup_interval: Duration,
     pub cleanup_slice_rows: usize,
     pub max_connections: usize,
+    pub max_user_connections: usize,
+    pub max_user_buffer_bytes: usize,
+    pub idle_timeout: Option<Duration>,
     pub max_line_bytes: usize,
     pub max_args: usize,
     pub max_key_bytes: usize,
@@ -71,6 +91,7 @@ pub struct Settings {
     pub subscriber_buffer_bytes: usize,
     pub notify_keyspace_events: Told,
     pub stats_interval: Duration,
+    pub stats_backlog: Duration,
     pub slow_command: Option<Duration>,
     pub slow_commands_kept: usize,
     pub log_level: Level,
@@ -140,7 +161,17 @@ impl Default for Settings {
         let mut settings = Self {
             socket: PathBuf::new(),
             socket_mode: 0,
+            socket_group: None,
             data: PathBuf::new(),
+            admin_users: Users::default(),
+            admin_groups: Groups::default(),
+            read_only_users: Users::default(),
+            read_only_groups: Groups::default(),
+            allowed_users: Users::default(),
+            allowed_groups: Groups::default(),
+            tcp: None,
+            tcp_role: Role::default(),
+            password_file: None,
             durability: Durability::default(),
             sync_interval: Duration::ZERO,
             flush_interval: Duration::ZERO,
@@ -149,6 +180,7 @@ impl Default for Settings {
             compress_from_bytes: 0,
             compression_level: 0,
             memory_cap_bytes: 0,
+            memory_max_age: None,
             hot_keys: 0,
             hot_keys_interval: Duration::ZERO,
             buffer_cap_bytes: 0,
@@ -156,9 +188,14 @@ impl Default for Settings {
             merge_bytes: 0,
             readers: 0,
             default_ttl: None,
+            max_ttl: None,
+            ttl_jitter_percent: 0,
             cleanup_interval: Duration::ZERO,
             cleanup_slice_rows: 0,
             max_connections: 0,
+            max_user_connections: 0,
+            max_user_buffer_bytes: 0,
+            idle_timeout: None,
             max_line_bytes: 0,
             max_args: 0,
             max_key_bytes: 0,
@@ -170,6 +207,7 @@ impl Default for Settings {
             subscriber_buffer_bytes: 0,
             notify_keyspace_events: Told::default(),
             stats_interval: Duration::ZERO,
+            stats_backlog: Duration::ZERO,
             slow_command: None,
             slow_commands_kept: 0,
             log_level: Level::default(),
@@ -206,6 +244,16 @@ impl Settings {
             args: self.max_args,
             value_bytes: self.max_value_bytes,
             request_bytes: self.max_value_bytes.saturating_add(room_beside_value),
+        }
+    }
+
+    /// The lists that decide on a client's role.
+    #[must_use]
+    pub fn lists(&self) -> Lists<'_> {
+        Lists {
+            admin: (&self.admin_users, &self.admin_groups),
+            read_only: (&self.read_only_users, &self.read_only_groups),
+            allowed: (&self.allowed_users, &self.allowed_groups),
         }
     }
 

@@ -35,6 +35,8 @@ pub struct Setting {
 pub enum Group {
     /// Where the socket and the data are.
     Places,
+    /// Who may connect, and as what.
+    Access,
     /// How writes reach the disk.
     Durability,
     /// What is kept on disk.
@@ -55,6 +57,7 @@ impl Group {
     pub fn title(self) -> &'static str {
         match self {
             Self::Places => "Places",
+            Self::Access => "Access",
             Self::Durability => "Durability",
             Self::Disk => "Disk",
             Self::Memory => "Memory",
@@ -160,7 +163,10 @@ mod tests {
     #[test]
     fn no_two_rows_share_a_field() {
         let other = |kind: &Kind| match kind {
-            Kind::Path(_) => "/elsewhere",
+            Kind::Path(_) | Kind::MaybePath(_) => "/elsewhere",
+            Kind::MaybeGroup(_) | Kind::Users(_) | Kind::Groups(_) => "12345",
+            Kind::Role(_) => "admin",
+            Kind::MaybeAddress(_) => "[::1]:6379",
             Kind::Mode(_) => "0640",
             Kind::Bytes(..) | Kind::Length(..) => "768KiB",
             Kind::Count(..) => "17",

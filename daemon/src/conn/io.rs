@@ -9,10 +9,9 @@ use std::time::Duration;
 use bytes::Buf as _;
 use larder_protocol::{Reply, Stat, Wire, encode};
 use tokio::io::{AsyncRead as _, Interest, Ready};
-use tokio::net::UnixStream;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use super::{Connection, End};
+use super::{Connection, End, Stream};
 use crate::clients::Client;
 use crate::clock::Stopwatch;
 use crate::error::CommandError;
@@ -114,14 +113,20 @@ impl Connection {
             let read = tokio_util::io::poll_read_buf(Pin::new(&mut *stream), context, input.ready());
             read.map_ok(Received::of)
         }));
-        let received: std::io::Result<Received> = if mid_request {
-            let patience = self.host.settings().half_request_timeout;
-            match tokio::time::timeout(patience, received.as_mut()).await {
-                Ok(received) => received,
-                Err(_) => return Err(End::Stalled("half a request")),
-            }
+        let settings = self.host.settings();
+        let patience = if mid_request {
+            Some((settings.half_request_timeout, "half a request"))
+        } else if client.subscriptions.borrow().is_empty() {
+            settings.idle_timeout.map(|patience| (patience, "no request"))
         } else {
-            received.await
+            None
+        };
+        let received: std::io::Result<Received> = match patience {
+            Some((patience, what)) => match tokio::time::timeout(patience, received.as_mut()).await {
+                Ok(received) => received,
+                Err(_) => return Err(End::Stalled(what)),
+            },
+            None => received.await,
         };
         received.map_err(|_| End::Closed)
     }
@@ -262,7 +267,7 @@ pub(super) async fn attach(client: &Client) {
 
 /// Reads and throws away what the client still sends, for a moment: closing with unread input would make the system
 /// discard the answer on its way.
-pub(super) async fn linger(stream: &mut UnixStream) {
+pub(super) async fn linger(stream: &mut Stream) {
     const LINGER: Duration = Duration::from_millis(200);
     const LINGER_BYTES_MAX: usize = 1 << 20;
     let mut scratch = [0; 4_096];

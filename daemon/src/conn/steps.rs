@@ -45,7 +45,10 @@ impl Connection {
                 let request = requests.get(*next, input.bytes());
                 view.begin_command();
                 let mut called = None;
-                let done = match cmd::resolve(request, key_bytes_max) {
+                let resolved = cmd::resolve(request, key_bytes_max).and_then(|(index, spec)| {
+                    Ok(cmd::check_permission(spec, request, client).map(|()| (index, spec))?)
+                });
+                let done = match resolved {
                     Err(error) => Err(Stop::Error(rejected(request, error, client, view))),
                     Ok((index, spec)) => {
                         let admitted = if unusual { admit(request, spec, client, host) } else { None };

@@ -1,6 +1,7 @@
 //! What can stand in the way of the daemon's places. Each text names the operation, its object and what to do.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 /// Why the daemon cannot have its directory, lock or socket.
@@ -42,6 +43,14 @@ pub enum EndpointError {
         pid: Option<u32>,
         /// The option that names the place.
         option: &'static str,
+    },
+    /// The TCP address cannot be had.
+    #[error("cannot listen on {address}: {source}; name another address with --tcp, or none")]
+    Tcp {
+        /// The address.
+        address: SocketAddr,
+        /// The system's reason.
+        source: io::Error,
     },
     /// Some other program's server listens on the socket.
     #[error("another program is listening on {}; stop it, or name another socket with --socket", .path.display())]

@@ -1,6 +1,6 @@
 //! Lock files: they decide which daemon owns a place, and end with the process however it dies.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -21,11 +21,34 @@ pub struct DataLock {
 /// it.
 ///
 /// # Errors
-/// [`EndpointError::Taken`] with the owner's pid when another daemon has it; what [`prepare_directory`] finds.
+/// [`EndpointError::Taken`] with the owner's pid when another daemon has it; what [`prepare_directory`] finds; a link or
+/// somebody else's file among the data.
 pub fn lock_data(directory: &Path) -> Result<DataLock, EndpointError> {
     prepare_directory(directory)?;
     let file = take(&directory.join("larder.lock"), directory, "data")?;
+    check_contents(directory)?;
     Ok(DataLock { _file: file })
+}
+
+/// Fails where a file of the data is a link, or belongs to somebody else. Only its owner can have put it into the
+/// directory; it may have come with a copy, or from a time when the directory was open.
+fn check_contents(directory: &Path) -> Result<(), EndpointError> {
+    let entries = fs::read_dir(directory).map_err(EndpointError::system("list", directory))?;
+    for entry in entries {
+        let entry = entry.map_err(EndpointError::system("list", directory))?;
+        let path = entry.path();
+        let metadata = fs::symlink_metadata(&path).map_err(EndpointError::system("look at", &path))?;
+        check_owner(&path, &metadata)?;
+        if metadata.is_symlink() {
+            return Err(EndpointError::Untrusted {
+                path,
+                what: "is a symbolic link".to_owned(),
+                consequence: "what it leads to would be written to as data",
+                advice: "put the file itself in its place, or remove it",
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Takes the lock that goes with a socket: its path and `.lock`.
@@ -122,5 +145,29 @@ mod tests {
         symlink(&precious, base.path().join("larder.lock")).unwrap();
         assert!(matches!(lock_data(base.path()), Err(EndpointError::System { .. })));
         assert_eq!(fs::read_to_string(&precious).unwrap(), "precious");
+    }
+
+    #[test]
+    fn links_and_foreign_files_among_the_data_are_refused() {
+        let base = private_tempdir();
+        let data = base.path().join("data");
+        prepare_directory(&data).unwrap();
+        let precious = base.path().join("precious");
+        std::fs::write(&precious, "precious").unwrap();
+        for name in ["larder.db", "larder.db-wal", "journal-1.db"] {
+            let link = data.join(name);
+            symlink(&precious, &link).unwrap();
+            let error = lock_data(&data).unwrap_err().to_string();
+            assert!(error.contains(name) && error.contains("is a symbolic link"), "{error}");
+            std::fs::remove_file(&link).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(&precious).unwrap(), "precious");
+        if rustix::process::geteuid().as_raw() == 0 {
+            let foreign = data.join("larder.db");
+            std::fs::write(&foreign, "").unwrap();
+            std::os::unix::fs::chown(&foreign, Some(65_534), None).unwrap();
+            let error = lock_data(&data).unwrap_err().to_string();
+            assert!(error.contains("larder.db belongs to user 65534"), "{error}");
+        }
     }
 }

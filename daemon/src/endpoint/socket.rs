@@ -4,7 +4,7 @@ use std::fs::{self, File, Metadata, Permissions};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _, chown};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
@@ -54,8 +54,18 @@ impl Drop for SocketGuard {
     }
 }
 
-/// Listens on a Unix socket at `path` with permission bits `mode`; accepting does not block. Prepares its directory,
-/// takes its lock (`<path>.lock`) and replaces a socket that a dead daemon left.
+/// Who may connect to a socket, as far as the file system decides.
+#[derive(Clone, Copy, Debug)]
+pub struct Sharing {
+    /// Permission bits.
+    pub mode: u32,
+    /// The group that they are about, where it is not the process's.
+    pub group: Option<u32>,
+}
+
+/// Listens on a Unix socket at `path`; accepting does not block. Prepares its directory, takes its lock (`<path>.lock`)
+/// and replaces a socket that a dead daemon left. A directory that was not there can be passed by whom the socket is
+/// shared with.
 ///
 /// The socket gets its mode before it has a name: Linux creates the name with the socket's own bits, less the umask. So
 /// there is no instant at which it is wider, whatever the umask, which belongs to the whole process and stays alone.
@@ -63,7 +73,7 @@ impl Drop for SocketGuard {
 /// # Errors
 /// [`EndpointError::Taken`] or [`EndpointError::Live`] when someone else serves this socket, and what else is in the
 /// way.
-pub fn listen(path: &Path, mode: u32) -> Result<(UnixListener, SocketGuard), EndpointError> {
+pub fn listen(path: &Path, sharing: Sharing) -> Result<(UnixListener, SocketGuard), EndpointError> {
     let length_bytes = path.as_os_str().as_bytes().len();
     if length_bytes > PATH_BYTES_MAX {
         let path = path.to_path_buf();
@@ -72,22 +82,37 @@ pub fn listen(path: &Path, mode: u32) -> Result<(UnixListener, SocketGuard), End
     let address = SocketAddrUnix::new(path).map_err(EndpointError::system("use as a socket", path))?;
     // A bare name has an empty parent, which is the working directory.
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let is_new = fs::symlink_metadata(directory).is_err();
     prepare_for_socket(directory)?;
+    if is_new {
+        // Who may write to the socket, which is to connect, may pass.
+        let passable = (sharing.mode >> 1) & 0o011;
+        give(directory, Sharing { mode: 0o700 | passable, ..sharing })?;
+    }
     let lock = lock_socket(path)?;
     remove_stale(path, &address)?;
 
     let socket = new_socket().map_err(EndpointError::system("create a socket for", path))?;
-    let bits = Mode::from_raw_mode(mode);
-    fchmod(&socket, bits).map_err(EndpointError::system("set the mode of", path))?;
+    // For as long as the group is another, nothing is for the group.
+    let bits = if sharing.group.is_some() { sharing.mode & !0o070 } else { sharing.mode };
+    fchmod(&socket, Mode::from_raw_mode(bits)).map_err(EndpointError::system("set the mode of", path))?;
     bind(&socket, &address).map_err(EndpointError::system("bind", path))?;
     let metadata = fs::symlink_metadata(path).map_err(EndpointError::system("look at", path))?;
     let guard =
         SocketGuard { path: path.to_path_buf(), device: metadata.dev(), inode: metadata.ino(), _lock: lock };
     // Gives back what the umask took. Before listening, so that the first client already meets the final mode.
-    fs::set_permissions(path, Permissions::from_mode(mode))
-        .map_err(EndpointError::system("set the mode of", path))?;
+    give(path, sharing)?;
     start(&socket, BACKLOG).map_err(EndpointError::system("listen on", path))?;
     Ok((UnixListener::from(socket), guard))
+}
+
+/// Gives a path its group and then its mode.
+fn give(path: &Path, Sharing { mode, group }: Sharing) -> Result<(), EndpointError> {
+    if group.is_some() {
+        chown(path, None, group).map_err(EndpointError::system("set the group (socket_group) of", path))?;
+    }
+    fs::set_permissions(path, Permissions::from_mode(mode))
+        .map_err(EndpointError::system("set the mode of", path))
 }
 
 fn new_socket() -> Result<OwnedFd, Errno> {

@@ -1,6 +1,7 @@
 //! The samples of the last minutes and hours, in two steps: what opens a subscription to `larder:stats`.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use larder_protocol::stream::{BACKLOG, Backlog, Latency, Point};
 use larder_protocol::{Snapshot, Stat};
@@ -13,7 +14,7 @@ const JITTER_MS: i64 = 100;
 pub(super) struct History {
     series: [Series; BACKLOG.len()],
     /// The messages as last made: several listeners may come before the next sample.
-    made: Option<Vec<String>>,
+    made: Option<(Duration, Vec<String>)>,
 }
 
 #[derive(Debug)]
@@ -42,11 +43,17 @@ impl History {
         }
     }
 
-    /// The messages that say all of it, from the coarsest step to the finest.
-    pub(super) fn backlog(&mut self, boot_id: &str) -> Vec<String> {
-        let series = &self.series;
-        let make = || series.iter().rev().map(|series| series.backlog(boot_id).to_json()).collect();
-        self.made.get_or_insert_with(make).clone()
+    /// The messages that say all of it that is no older than `back`, from the coarsest step to the finest.
+    pub(super) fn backlog(&mut self, boot_id: &str, back: Duration) -> Vec<String> {
+        if let Some((made_for, messages)) = &self.made
+            && *made_for == back
+        {
+            return messages.clone();
+        }
+        let messages = self.series.iter().rev().map(|series| series.backlog(boot_id, back).to_json());
+        let messages: Vec<String> = messages.collect();
+        self.made = Some((back, messages.clone()));
+        messages
     }
 }
 
@@ -67,11 +74,12 @@ impl Series {
         self.last = Some((snapshot.clone(), latency.clone()));
     }
 
-    fn backlog(&self, boot_id: &str) -> Backlog {
+    fn backlog(&self, boot_id: &str, back: Duration) -> Backlog {
+        let points = (back.as_millis() / self.step_ms as u128) as usize;
         Backlog {
             boot_id: boot_id.to_owned(),
             step_ms: self.step_ms,
-            points: self.points.iter().cloned().collect(),
+            points: self.points.iter().skip(self.points.len().saturating_sub(points)).cloned().collect(),
             ..Backlog::default()
         }
     }
@@ -100,13 +108,19 @@ mod tests {
             snapshot.set(Stat::Entries, second);
             history.add(&snapshot, &Latency::default());
         }
-        let messages = history.backlog("b");
+        let messages = history.backlog("b", Duration::from_hours(3));
         let [coarse, fine] = &messages[..] else { panic!("two series") };
         let (coarse, fine) = (read(coarse), read(fine));
         assert_eq!((coarse.step_ms, coarse.points.len()), (10_000, 399));
         assert_eq!((fine.step_ms, fine.points.len()), (1_000, 300));
         let hits = |backlog: &Backlog| backlog.points.last().unwrap().get(Column::Hits);
         assert_eq!((hits(&coarse), hits(&fine)), (30, 3));
+        assert_eq!(fine.points.last().unwrap().get(Column::Entries), 3_999);
+        // Less of it, where that is wanted: the last of each.
+        let messages = history.backlog("b", Duration::from_mins(1));
+        let [coarse, fine] = &messages[..] else { panic!("two series") };
+        let (coarse, fine) = (read(coarse), read(fine));
+        assert_eq!((coarse.points.len(), fine.points.len()), (6, 60));
         assert_eq!(fine.points.last().unwrap().get(Column::Entries), 3_999);
     }
 }

@@ -51,7 +51,7 @@ impl Stream {
     #[must_use]
     pub fn greeting(&self, channel: &[u8], host: &Host) -> Vec<String> {
         if channel == Own::Stats.channel().as_bytes() {
-            self.history.borrow_mut().backlog(&host.boot_id)
+            self.history.borrow_mut().backlog(&host.boot_id, host.settings().stats_backlog)
         } else if channel == Own::Events.channel().as_bytes() {
             host.cache
                 .events()

@@ -63,11 +63,27 @@ enum Step {
 impl Parser {
     /// A parser at a request boundary.
     #[must_use]
-    pub fn new(mut limits: FrameLimits) -> Self {
+    pub fn new(limits: FrameLimits) -> Self {
+        let (spans, broken) = (Vec::new(), None);
+        let mut parser = Self {
+            limits: FrameLimits::default(),
+            start: 0,
+            at: 0,
+            left: 0,
+            bulk: None,
+            spans,
+            pending: 0,
+            broken,
+        };
+        parser.set_limits(limits);
+        parser
+    }
+
+    /// Has other limits hold, for what is parsed from here on.
+    pub fn set_limits(&mut self, mut limits: FrameLimits) {
         limits.line_bytes = limits.line_bytes.min(Span::MAX);
         limits.request_bytes = limits.request_bytes.min(Span::MAX);
-        let (spans, broken) = (Vec::new(), None);
-        Self { limits, start: 0, at: 0, left: 0, bulk: None, spans, pending: 0, broken }
+        self.limits = limits;
     }
 
     /// Parses complete requests of `buf` and appends them to `out`, until the bytes run out or `out` holds `max`.

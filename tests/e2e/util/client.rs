@@ -6,7 +6,10 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::thread;
 
+use rustix::process::{Gid, Uid};
+use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 use serde_json::Value;
 
 use super::HANG;
@@ -29,7 +32,24 @@ pub(crate) struct Client {
 impl Client {
     /// Connects, to speak RESP.
     pub(crate) fn connect(socket: &Path) -> io::Result<Self> {
-        let stream = UnixStream::connect(socket)?;
+        Self::over(UnixStream::connect(socket)?)
+    }
+
+    /// Connects as another user with this primary group and no other; only root can. The system notes whose a connection is
+    /// when it is made, and has users for each thread.
+    pub(crate) fn connect_as(socket: &Path, uid: u32, gid: u32) -> io::Result<Self> {
+        let become_other = move || {
+            let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
+            set_thread_groups(&[])?;
+            set_thread_res_gid(gid, gid, gid)?;
+            set_thread_res_uid(uid, uid, uid)
+        };
+        let connect = || become_other().map_err(io::Error::from).and_then(|()| UnixStream::connect(socket));
+        let stream = thread::scope(|scope| scope.spawn(connect).join().expect("nothing in it panics"))?;
+        Self::over(stream)
+    }
+
+    fn over(stream: UnixStream) -> io::Result<Self> {
         stream.set_read_timeout(Some(HANG))?;
         stream.set_write_timeout(Some(HANG))?;
         Ok(Self { stream: BufReader::new(stream), dialect: Dialect::Resp, exchanges: VecDeque::new() })

@@ -99,7 +99,7 @@ fn entry(version: Version) -> Entry {
 
 impl World {
     pub(super) fn new(memory_cap_bytes: u64, readers: usize, bug: Bug) -> Self {
-        let memory = Memory::new(memory_cap_bytes);
+        let memory = Memory::new(memory_cap_bytes, None);
         Self {
             tiers: Tiers::new(memory.clone(), 1, None, 1),
             memory,

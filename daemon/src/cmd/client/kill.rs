@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use larder_protocol::{Reply, Request};
 
-use super::address;
+use super::addresses;
 use super::list::Type;
 use crate::clients::Client;
 use crate::cmd::{Host, args};
@@ -15,13 +15,14 @@ use crate::error::{CommandError, shown};
 struct Filter {
     id: Option<u64>,
     kind: Option<Type>,
-    address: Option<Vec<u8>>,
+    from: Option<Vec<u8>>,
+    to: Option<Vec<u8>>,
     older_than_s: Option<i64>,
     skip_me: bool,
 }
 
 fn parse(request: Request<'_>) -> Result<Filter, CommandError> {
-    let mut filter = Filter { id: None, kind: None, address: None, older_than_s: None, skip_me: true };
+    let mut filter = Filter { id: None, kind: None, from: None, to: None, older_than_s: None, skip_me: true };
     let mut words = request.tail(1);
     while let Some(word) = words.next() {
         let operand = words.next().ok_or(CommandError::Syntax)?;
@@ -31,7 +32,8 @@ fn parse(request: Request<'_>) -> Result<Filter, CommandError> {
                 filter.id = Some(id.ok_or(CommandError::ClientIdNotPositive)?);
             }
             b"type" => filter.kind = Some(Type::parse(operand)?),
-            b"addr" | b"laddr" => filter.address = Some(operand.to_vec()),
+            b"addr" => filter.from = Some(operand.to_vec()),
+            b"laddr" => filter.to = Some(operand.to_vec()),
             b"user" if operand == b"default" => {}
             b"user" => return Err(CommandError::NoSuchUser(shown(operand))),
             b"maxage" => {
@@ -49,20 +51,23 @@ fn parse(request: Request<'_>) -> Result<Filter, CommandError> {
 
 pub(super) fn run(request: Request<'_>, me: &Rc<Client>, host: &Host) -> Result<Reply, CommandError> {
     if request.len() == 3 {
-        // The old form. All clients are at the same address, that of the socket: it ends the oldest of the others.
+        // The old form. All clients of the socket are at the same address: it ends the oldest of the others.
         let others = host.clients.all().into_iter().filter(|client| client.id != me.id);
-        let there = request.arg(1) == address(host).as_bytes();
-        let client = others.into_iter().find(|_| there).ok_or(CommandError::NoSuchClient)?;
+        let there = |client: &Rc<Client>| addresses(client, host)[0].as_bytes() == request.arg(1);
+        let client = others.into_iter().find(there).ok_or(CommandError::NoSuchClient)?;
         client.kill();
         return Ok(Reply::OK);
     }
     let filter = parse(request)?;
-    let here = address(host);
     let now_ms = host.cache.now_ms();
     let applies = |client: &Rc<Client>| {
         filter.id.is_none_or(|id| client.id == id)
             && filter.kind.is_none_or(|kind| Type::of(client) == kind)
-            && filter.address.as_ref().is_none_or(|address| *address == here.as_bytes())
+            && {
+                let [from, to] = addresses(client, host);
+                filter.from.as_ref().is_none_or(|wanted| *wanted == from.as_bytes())
+                    && filter.to.as_ref().is_none_or(|wanted| *wanted == to.as_bytes())
+            }
             && filter.older_than_s.is_none_or(|age| (now_ms - client.connected_ms) / 1_000 >= age)
             && !(filter.skip_me && client.id == me.id)
     };

@@ -2,7 +2,8 @@
 
 use larder_protocol::Request;
 
-use super::address;
+use super::addresses;
+use crate::access::Role;
 use crate::clients::{Client, Replies};
 use crate::cmd::{Host, REGISTRY, args};
 use crate::error::{CommandError, shown};
@@ -79,13 +80,13 @@ pub(super) fn line(client: &Client, host: &Host) -> String {
     let transaction = client.transaction.borrow();
     let (queued, queued_bytes) =
         transaction.as_ref().map_or((-1, 0), |transaction| (transaction.len() as i64, transaction.bytes()));
-    let address = address(host);
+    let [from, to] = addresses(client, host);
     let pid = client.peer.pid.map_or_else(String::new, |pid| pid.to_string());
     format!(
-        "id={} addr={address} laddr={address} fd=-1 name={} age={} idle={} flags={} db=0 sub={} psub={} ssub=0 \
+        "id={} addr={from} laddr={to} fd=-1 name={} age={} idle={} flags={} db=0 sub={} psub={} ssub=0 \
          multi={queued} watch={} qbuf={} qbuf-free=0 argv-mem=0 multi-mem={queued_bytes} rbs=0 rbp=0 obl={} oll={} \
          omem={} tot-mem={} events=r cmd={} user=default redir=-1 resp={} lib-name={} lib-ver={} pid={pid} uid={} \
-         comm={}\n",
+         comm={} role={}\n",
         client.id,
         client.name.borrow(),
         (now_ms - client.connected_ms) / 1_000,
@@ -105,6 +106,7 @@ pub(super) fn line(client: &Client, host: &Host) -> String {
         client.library_version.borrow(),
         client.peer.uid,
         client.program(),
+        client.role.get().map_or("none", Role::as_str),
     )
 }
 
@@ -125,6 +127,10 @@ fn flags(client: &Client) -> String {
     if client.replies.get() == Replies::Off {
         flags.push('R');
     }
-    flags.push('U');
+    if client.peer.tcp.is_none() {
+        flags.push('U');
+    } else if flags.is_empty() {
+        flags.push('N');
+    }
     flags
 }

@@ -25,9 +25,12 @@ pub(super) static SPEC: Spec = Spec {
     run: Run::Local(run),
 };
 
-/// Where clients have connected, as Redis names a Unix socket.
-pub(super) fn address(host: &Host) -> String {
-    format!("{}:0", host.settings().socket.display())
+/// Where a client connects from, and to. Over the socket that is the socket both times, as Redis has it.
+pub(super) fn addresses(client: &Client, host: &Host) -> [String; 2] {
+    match client.peer.tcp {
+        Some(addresses) => addresses.map(|address| address.to_string()),
+        None => [(); 2].map(|()| format!("{}:0", host.settings().socket.display())),
+    }
 }
 
 /// Subcommands, and how many words a request with them has, at least and at most.

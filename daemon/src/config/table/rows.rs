@@ -26,6 +26,9 @@ const DAY: Duration = Duration::from_hours(24);
 /// A century: beyond any cache, and far from where milliseconds since the epoch overflow.
 const AGES: Duration = Duration::from_hours(24 * 36_500);
 
+/// How long the samples are kept that draw the charts of a new listener.
+const BACKLOG_MAX: Duration = Duration::from_hours(3);
+
 /// All settings, in the order of `--help` and `--print-config`.
 pub const SETTINGS: &[Setting] = &[
     Setting {
@@ -45,6 +48,14 @@ pub const SETTINGS: &[Setting] = &[
         help: "Permission bits of the socket; who may write to it may connect",
     },
     Setting {
+        name: "socket_group",
+        group: Group::Places,
+        kind: Kind::MaybeGroup(field!(socket_group)),
+        default: Fallback::Text(""),
+        live: false,
+        help: "Group of the socket, by name or number; empty for the daemon's own",
+    },
+    Setting {
         name: "data",
         group: Group::Places,
         kind: Kind::Path(field!(data)),
@@ -53,6 +64,80 @@ pub const SETTINGS: &[Setting] = &[
         ),
         live: false,
         help: "Directory of the entries; one daemon at a time owns it",
+    },
+    Setting {
+        name: "admin_users",
+        group: Group::Access,
+        kind: Kind::Users(field!(admin_users)),
+        default: Fallback::Text(""),
+        live: true,
+        help: "Users, by name or number, who may do everything, as root and the daemon's own user always may",
+    },
+    Setting {
+        name: "admin_groups",
+        group: Group::Access,
+        kind: Kind::Groups(field!(admin_groups)),
+        default: Fallback::Text(""),
+        live: true,
+        help: "Groups whose members may do everything; a user that is in a list of users is not judged by groups",
+    },
+    Setting {
+        name: "read_only_users",
+        group: Group::Access,
+        kind: Kind::Users(field!(read_only_users)),
+        default: Fallback::Text(""),
+        live: true,
+        help: "Users who may only look and listen",
+    },
+    Setting {
+        name: "read_only_groups",
+        group: Group::Access,
+        kind: Kind::Groups(field!(read_only_groups)),
+        default: Fallback::Text(""),
+        live: true,
+        help: "Groups whose members may only look and listen",
+    },
+    Setting {
+        name: "allowed_users",
+        group: Group::Access,
+        kind: Kind::Users(field!(allowed_users)),
+        default: Fallback::Text(""),
+        live: true,
+        help: "Users who may read and write; where this and allowed_groups are empty, everyone the socket's mode lets in",
+    },
+    Setting {
+        name: "allowed_groups",
+        group: Group::Access,
+        kind: Kind::Groups(field!(allowed_groups)),
+        default: Fallback::Text(""),
+        live: true,
+        help: "Groups whose members may read and write",
+    },
+    Setting {
+        name: "tcp",
+        group: Group::Access,
+        kind: Kind::MaybeAddress(field!(tcp)),
+        default: Fallback::Text(""),
+        live: false,
+        help: "Address and port to listen on beside the socket, for clients that cannot use one; empty for none, and \
+               only a loopback address without password_file",
+    },
+    Setting {
+        name: "tcp_role",
+        group: Group::Access,
+        kind: Kind::Role(field!(tcp_role)),
+        default: Fallback::Text("normal"),
+        live: true,
+        help: "What clients of tcp may do, as nobody knows who they are: read-only, normal or admin",
+    },
+    Setting {
+        name: "password_file",
+        group: Group::Access,
+        kind: Kind::MaybePath(field!(password_file)),
+        default: Fallback::Text(""),
+        live: true,
+        help: "File whose first line clients of tcp have to give by AUTH before anything else; those of the socket need \
+               none",
     },
     Setting {
         name: "durability",
@@ -121,6 +206,14 @@ pub const SETTINGS: &[Setting] = &[
         help: "Memory for entries in use; 0 turns the memory tier off",
     },
     Setting {
+        name: "memory_max_age",
+        group: Group::Memory,
+        kind: Kind::MaybeSpan(field!(memory_max_age), Duration::ZERO..=AGES),
+        default: Fallback::Text("0"),
+        live: false,
+        help: "Time after which an entry leaves memory even if it is in use, to be read from the disk again; 0 for none",
+    },
+    Setting {
         name: "hot_keys",
         group: Group::Memory,
         kind: Kind::Count(field!(hot_keys), 0..=1_000_000),
@@ -177,6 +270,23 @@ pub const SETTINGS: &[Setting] = &[
         help: "Time to live of an entry that is set without one; 0 for none",
     },
     Setting {
+        name: "max_ttl",
+        group: Group::Expiry,
+        kind: Kind::MaybeSpan(field!(max_ttl), Duration::ZERO..=AGES),
+        default: Fallback::Text("0"),
+        live: true,
+        help: "Longest time to live; what is set for longer or without one gets this; 0 for no limit",
+    },
+    Setting {
+        name: "ttl_jitter_percent",
+        group: Group::Expiry,
+        kind: Kind::Count(field!(ttl_jitter_percent), 0..=90),
+        default: Fallback::Number(0),
+        live: true,
+        help: "Part of its time to live by which a value's may be shorter, each by another, so that what is set together \
+               does not expire together; not for NX and EXAT, nor for EXPIRE and counters",
+    },
+    Setting {
         name: "cleanup_interval",
         group: Group::Expiry,
         kind: Kind::Span(field!(cleanup_interval), MS..=DAY),
@@ -199,6 +309,31 @@ pub const SETTINGS: &[Setting] = &[
         default: Fallback::Number(limits::CONNECTIONS as u64),
         live: true,
         help: "Connections at one time; the next one gets an error and is closed",
+    },
+    Setting {
+        name: "max_user_connections",
+        group: Group::Limits,
+        kind: Kind::Count(field!(max_user_connections), 0..=1_000_000),
+        default: Fallback::Number(0),
+        live: true,
+        help: "Connections of one user at one time, administrators' left aside; 0 for as many as there may be",
+    },
+    Setting {
+        name: "max_user_buffer",
+        group: Group::Limits,
+        kind: Kind::Length(field!(max_user_buffer_bytes), 0..=TIB),
+        default: Fallback::Number(0),
+        live: false,
+        help: "Memory for requests and replies under way of one user's connections together, within buffer_budget; 0 for \
+               no limit of its own",
+    },
+    Setting {
+        name: "idle_timeout",
+        group: Group::Limits,
+        kind: Kind::MaybeSpan(field!(idle_timeout), Duration::ZERO..=DAY),
+        default: Fallback::Text("0"),
+        live: true,
+        help: "Time after which a client that sends nothing and listens to nothing is disconnected; 0 for never",
     },
     Setting {
         name: "max_line",
@@ -287,6 +422,14 @@ pub const SETTINGS: &[Setting] = &[
         default: Fallback::Text("1s"),
         live: true,
         help: "Time between two samples for those who subscribe to larder:stats",
+    },
+    Setting {
+        name: "stats_backlog",
+        group: Group::Log,
+        kind: Kind::Span(field!(stats_backlog), Duration::ZERO..=BACKLOG_MAX),
+        default: Fallback::Text("3h"),
+        live: true,
+        help: "How far back the samples reach that a subscription to larder:stats begins with",
     },
     Setting {
         name: "slow_command",

@@ -15,6 +15,12 @@ fn base() -> (tempfile::TempDir, PathBuf) {
     (base, path)
 }
 
+const GROUP: u32 = 12_345;
+
+fn sharing(mode: u32) -> Sharing {
+    Sharing { mode, group: None }
+}
+
 fn mode(path: &Path) -> u32 {
     fs::symlink_metadata(path).unwrap().mode() & 0o7777
 }
@@ -23,8 +29,9 @@ fn mode(path: &Path) -> u32 {
 fn listens_accepts_and_goes_away() {
     let (_base, path) = base();
     for mode_bits in [0o600, 0o660, 0o666] {
-        let (listener, guard) = listen(&path, mode_bits).unwrap();
+        let (listener, guard) = listen(&path, sharing(mode_bits)).unwrap();
         assert_eq!(mode(&path), mode_bits);
+        // Made for the first of them, and passable by nobody; later ones leave it as it is.
         assert_eq!(mode(path.parent().unwrap()), 0o700);
         assert_eq!(guard.path(), path);
         assert_eq!(listener.accept().unwrap_err().kind(), io::ErrorKind::WouldBlock);
@@ -57,7 +64,7 @@ fn the_mode_is_never_wider_than_asked() {
         let mut binds = 0;
         while binds < 300 || sightings.load(Ordering::Relaxed) < 100 {
             assert!(Instant::now() < deadline, "the watcher saw nothing");
-            drop(listen(&path, 0o600).unwrap());
+            drop(listen(&path, sharing(0o600)).unwrap());
             binds += 1;
         }
         done.store(true, Ordering::Relaxed);
@@ -73,15 +80,15 @@ fn a_dead_daemons_socket_is_replaced() {
     // A listener of the standard library leaves its name behind, as a killed daemon does.
     drop(UnixListener::bind(&path).unwrap());
     assert!(path.exists());
-    let (_listener, _guard) = listen(&path, 0o600).unwrap();
+    let (_listener, _guard) = listen(&path, sharing(0o600)).unwrap();
     UnixStream::connect(&path).unwrap();
 }
 
 #[test]
 fn a_live_daemon_is_not_disturbed() {
     let (_base, path) = base();
-    let (listener, guard) = listen(&path, 0o600).unwrap();
-    let error = listen(&path, 0o600).unwrap_err();
+    let (listener, guard) = listen(&path, sharing(0o600)).unwrap();
+    let error = listen(&path, sharing(0o600)).unwrap_err();
     assert!(
         matches!(error, EndpointError::Taken { pid: Some(pid), .. } if pid == std::process::id()),
         "{error}"
@@ -96,7 +103,7 @@ fn another_programs_server_is_not_disturbed() {
     let (_base, path) = base();
     prepare_for_socket(path.parent().unwrap()).unwrap();
     let _server = UnixListener::bind(&path).unwrap();
-    let error = listen(&path, 0o600).unwrap_err();
+    let error = listen(&path, sharing(0o600)).unwrap_err();
     assert!(matches!(error, EndpointError::Live { .. }), "{error}");
     UnixStream::connect(&path).unwrap();
 }
@@ -106,14 +113,14 @@ fn what_is_not_a_socket_stays() {
     let (base, path) = base();
     prepare_for_socket(path.parent().unwrap()).unwrap();
     fs::write(&path, "precious").unwrap();
-    let error = listen(&path, 0o600).unwrap_err().to_string();
+    let error = listen(&path, sharing(0o600)).unwrap_err().to_string();
     assert!(error.contains("is a file and not a socket"), "{error}");
     assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
     fs::remove_file(&path).unwrap();
 
     let elsewhere = base.path().join("elsewhere");
     symlink(&elsewhere, &path).unwrap();
-    let error = listen(&path, 0o600).unwrap_err().to_string();
+    let error = listen(&path, sharing(0o600)).unwrap_err().to_string();
     assert!(error.contains("is a symbolic link"), "{error}");
     assert!(!elsewhere.exists());
 }
@@ -121,7 +128,7 @@ fn what_is_not_a_socket_stays() {
 #[test]
 fn a_socket_that_replaced_ours_stays() {
     let (_base, path) = base();
-    let (listener, guard) = listen(&path, 0o600).unwrap();
+    let (listener, guard) = listen(&path, sharing(0o600)).unwrap();
     fs::remove_file(&path).unwrap();
     let _other = UnixListener::bind(&path).unwrap();
     drop(guard);
@@ -134,7 +141,23 @@ fn a_path_too_long_says_so() {
     let base = private_tempdir();
     let room = PATH_BYTES_MAX - base.path().as_os_str().len() - 1;
     let fits = base.path().join("s".repeat(room));
-    drop(listen(&fits, 0o600).unwrap());
-    let error = listen(&base.path().join("s".repeat(room + 1)), 0o600).unwrap_err().to_string();
+    drop(listen(&fits, sharing(0o600)).unwrap());
+    let error = listen(&base.path().join("s".repeat(room + 1)), sharing(0o600)).unwrap_err().to_string();
     assert!(error.contains("has 108 bytes, and the system allows 107"), "{error}");
+}
+
+#[test]
+fn a_group_gets_the_socket_and_the_way_to_it() {
+    if rustix::process::geteuid().as_raw() != 0 {
+        return; // Only root may give a socket to a group that it is not in.
+    }
+    for (bits, directory) in [(0o660, 0o710), (0o666, 0o711), (0o600, 0o700)] {
+        let (_base, path) = base();
+        let shared = Sharing { mode: bits, group: Some(GROUP) };
+        let (_listener, _guard) = listen(&path, shared).unwrap();
+        let metadata = fs::symlink_metadata(&path).unwrap();
+        assert_eq!((metadata.mode() & 0o7777, metadata.gid()), (bits, GROUP));
+        let above = fs::symlink_metadata(path.parent().unwrap()).unwrap();
+        assert_eq!((above.mode() & 0o7777, above.gid()), (directory, GROUP));
+    }
 }

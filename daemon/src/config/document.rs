@@ -1,0 +1,116 @@
+//! The table of settings as documents: the rows of README's table, and a settings file to start from. Tests keep both up to
+//! date.
+
+use std::fmt::Write as _;
+
+use super::load::quote;
+use super::table::{SETTINGS, Setting};
+
+/// README's rows, one for each setting.
+#[must_use]
+pub fn readme_rows() -> String {
+    SETTINGS.iter().fold(String::new(), |mut rows, setting| {
+        let default = match setting.default.describe(&setting.kind) {
+            text if text.is_empty() => "none".to_owned(),
+            text => format!("`{text}`"),
+        };
+        let live = if setting.live { "reload" } else { "restart" };
+        writeln!(rows, "| `{}` | {default} | {live} | {} |", setting.name, explained(setting))
+            .expect("writing to a string cannot fail");
+        rows
+    })
+}
+
+/// A settings file with every setting, commented out, at its default.
+#[must_use]
+pub fn example_file() -> String {
+    let mut text = String::from(
+        "# Settings of larderd. Each is shown with its default; take away the # to change it. `larderd --check-config` says\n\
+         # whether the file is right, `larderd --print-config` what is in force and why. Those marked live change when the\n\
+         # daemon reloads (systemctl reload larderd, or SIGHUP), the others when it restarts.\n",
+    );
+    let mut group = None;
+    for setting in SETTINGS {
+        if group.replace(setting.group) != Some(setting.group) {
+            write!(text, "\n# {}\n", setting.group.title()).expect("writing to a string cannot fail");
+        }
+        let live = if setting.live { " Live." } else { "" };
+        for line in wrapped(&format!("{}.{live}", explained(setting)), 116) {
+            writeln!(text, "# {line}").expect("writing to a string cannot fail");
+        }
+        let value = match setting.default.fixed(&setting.kind) {
+            Some(value) if setting.kind.is_text() => quote(&value),
+            Some(value) => value,
+            // Differs from user to user: what a service has.
+            None => {
+                let described = setting.default.describe(&setting.kind);
+                quote(described.rsplit("for root ").next().unwrap_or_default())
+            }
+        };
+        writeln!(text, "#{} = {value}", setting.name).expect("writing to a string cannot fail");
+    }
+    text
+}
+
+/// The help with the range, where there is one.
+fn explained(setting: &Setting) -> String {
+    match setting.kind.range() {
+        Some(range) => format!("{} ({range})", setting.help),
+        None => setting.help.to_owned(),
+    }
+}
+
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let line = lines.last_mut().expect("there is always one");
+        if line.is_empty() {
+            line.push_str(word);
+        } else if line.len() + 1 + word.len() <= width {
+            line.push(' ');
+            line.push_str(word);
+        } else {
+            lines.push(word.to_owned());
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn the_readme_lists_every_setting() {
+        let readme = include_str!("../../../README.md");
+        let begin = "| setting | default | changes with a | |\n|---|---|---|---|\n";
+        let rows = readme.split_once(begin).and_then(|(_, rest)| rest.split_once("<!-- end of settings -->"));
+        let (rows, _) = rows.expect("the README has a table of settings");
+        assert_eq!(rows, readme_rows(), "put these rows into README.md:\n{}", readme_rows());
+    }
+
+    #[test]
+    fn the_example_file_is_that_of_the_table() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../systemd/larder.toml.example");
+        if std::env::var_os("UPDATE_DOCUMENTS").is_some() {
+            std::fs::write(&path, example_file()).unwrap();
+        }
+        let there = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(there, example_file(), "run the test with UPDATE_DOCUMENTS=1 to write it anew");
+    }
+
+    #[test]
+    fn the_example_file_can_be_read_with_everything_in_it() {
+        let text = example_file();
+        let values = text.lines().filter_map(|line| line.strip_prefix('#'));
+        let values = values.filter(|line| line.contains(" = ") && !line.starts_with(' '));
+        let set = values.collect::<Vec<_>>().join("\n");
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, set).unwrap();
+        let entries = crate::config::file::read(file.path(), false).unwrap().unwrap();
+        let names: Vec<_> = entries.iter().map(|entry| entry.key.as_str()).collect();
+        assert_eq!(names, SETTINGS.iter().map(|setting| setting.name).collect::<Vec<_>>());
+    }
+}
