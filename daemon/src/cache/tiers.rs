@@ -19,8 +19,7 @@ pub use super::look_up::{LookUp, Source, Wanted};
 use super::memory::Memory;
 use super::watch::Watches;
 use crate::buffer::{Flushed, Generation, Hashed};
-use crate::entry::{Entry, Key, State};
-use crate::store::StoreError;
+use crate::entry::{Key, State};
 use crate::store::batch::BatchEncoder;
 
 /// The tiers above the main file, and what is known of the main file itself.

@@ -4,16 +4,10 @@ use std::time::Duration;
 
 use larder_protocol::limits;
 
-use super::{Fallback, Group, Setting};
+use super::Fallback::{Number, PerUser, Secs, Text};
+use super::{Group, Setting};
 use crate::config::kind::{Field, Kind};
 use crate::stream::INTERVAL_MIN;
-
-/// Both ways to a field of [`Settings`].
-macro_rules! field {
-    ($name:ident) => {
-        Field { of: |settings| &settings.$name, of_mut: |settings| &mut settings.$name }
-    };
-}
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -29,430 +23,159 @@ const AGES: Duration = Duration::from_hours(24 * 36_500);
 /// How long the samples are kept that draw the charts of a new listener.
 const BACKLOG_MAX: Duration = Duration::from_hours(3);
 
-/// All settings, in the order of `--help` and `--print-config`.
-pub const SETTINGS: &[Setting] = &[
-    Setting {
-        name: "socket",
-        group: Group::Places,
-        kind: Kind::Path(field!(socket)),
-        default: Fallback::PerUser("$XDG_RUNTIME_DIR/larder/larder.sock, for root /run/larder/larder.sock"),
-        live: false,
-        help: "Unix socket to listen on",
-    },
-    Setting {
-        name: "socket_mode",
-        group: Group::Places,
-        kind: Kind::Mode(field!(socket_mode)),
-        default: Fallback::Text("0600"),
-        live: false,
-        help: "Permission bits of the socket; who may write to it may connect",
-    },
-    Setting {
-        name: "socket_group",
-        group: Group::Places,
-        kind: Kind::MaybeGroup(field!(socket_group)),
-        default: Fallback::Text(""),
-        live: false,
-        help: "Group of the socket, by name or number; empty for the daemon's own",
-    },
-    Setting {
-        name: "data",
-        group: Group::Places,
-        kind: Kind::Path(field!(data)),
-        default: Fallback::PerUser(
-            "$XDG_STATE_HOME/larder or ~/.local/state/larder, for root /var/lib/larder",
-        ),
-        live: false,
-        help: "Directory of the entries; one daemon at a time owns it",
-    },
-    Setting {
-        name: "admin_users",
-        group: Group::Access,
-        kind: Kind::Users(field!(admin_users)),
-        default: Fallback::Text(""),
-        live: true,
-        help: "Users, by name or number, who may do everything, as root and the daemon's own user always may",
-    },
-    Setting {
-        name: "admin_groups",
-        group: Group::Access,
-        kind: Kind::Groups(field!(admin_groups)),
-        default: Fallback::Text(""),
-        live: true,
-        help: "Groups whose members may do everything; a user that is in a list of users is not judged by groups",
-    },
-    Setting {
-        name: "read_only_users",
-        group: Group::Access,
-        kind: Kind::Users(field!(read_only_users)),
-        default: Fallback::Text(""),
-        live: true,
-        help: "Users who may only look and listen",
-    },
-    Setting {
-        name: "read_only_groups",
-        group: Group::Access,
-        kind: Kind::Groups(field!(read_only_groups)),
-        default: Fallback::Text(""),
-        live: true,
-        help: "Groups whose members may only look and listen",
-    },
-    Setting {
-        name: "allowed_users",
-        group: Group::Access,
-        kind: Kind::Users(field!(allowed_users)),
-        default: Fallback::Text(""),
-        live: true,
-        help: "Users who may read and write; where this and allowed_groups are empty, everyone the socket's mode lets in",
-    },
-    Setting {
-        name: "allowed_groups",
-        group: Group::Access,
-        kind: Kind::Groups(field!(allowed_groups)),
-        default: Fallback::Text(""),
-        live: true,
-        help: "Groups whose members may read and write",
-    },
-    Setting {
-        name: "tcp",
-        group: Group::Access,
-        kind: Kind::MaybeAddress(field!(tcp)),
-        default: Fallback::Text(""),
-        live: false,
-        help: "Address and port to listen on beside the socket, for clients that cannot use one; empty for none, and \
-               only a loopback address without password_file",
-    },
-    Setting {
-        name: "tcp_role",
-        group: Group::Access,
-        kind: Kind::Role(field!(tcp_role)),
-        default: Fallback::Text("normal"),
-        live: true,
-        help: "What clients of tcp may do, as nobody knows who they are: read-only, normal or admin",
-    },
-    Setting {
-        name: "password_file",
-        group: Group::Access,
-        kind: Kind::MaybePath(field!(password_file)),
-        default: Fallback::Text(""),
-        live: true,
-        help: "File whose first line clients of tcp have to give by AUTH before anything else; those of the socket need \
-               none",
-    },
-    Setting {
-        name: "durability",
-        group: Group::Durability,
-        kind: Kind::Durability(field!(durability)),
-        default: Fallback::Text("commit"),
-        live: false,
-        help: "When a write is answered: commit, once it survives the daemon's death; fsync, once it survives the \
-               machine's; memory, at once",
-    },
-    Setting {
-        name: "sync_interval",
-        group: Group::Durability,
-        kind: Kind::Span(field!(sync_interval), MS..=SEC),
-        default: Fallback::Text("1s"),
-        live: false,
-        help: "Longest time answered writes wait for the disk, where the machine's death would lose them",
-    },
-    Setting {
-        name: "flush_interval",
-        group: Group::Durability,
-        kind: Kind::Span(field!(flush_interval), MS..=HOUR),
-        default: Fallback::Text("100ms"),
-        live: false,
-        help: "Longest time answered writes stay in memory alone; only with durability memory",
-    },
-    Setting {
-        name: "journal_limit",
-        group: Group::Durability,
-        kind: Kind::Bytes(field!(journal_limit_bytes), 64 * KIB..=TIB),
-        default: Fallback::Number(160 * MIB),
-        live: false,
-        help: "Size of the journal at which it is merged and begun anew",
-    },
-    Setting {
-        name: "disk_cap",
-        group: Group::Disk,
-        kind: Kind::Bytes(field!(disk_cap_bytes), 0..=1024 * TIB),
-        default: Fallback::Number(10 * 1024 * MIB),
-        live: false,
-        help: "Disk space for all of larder's files together; above it the coldest entries go, the expired first; at \
-               least 64MiB, 0 for no limit",
-    },
-    Setting {
-        name: "compress_from",
-        group: Group::Disk,
-        kind: Kind::Length(field!(compress_from_bytes), 0..=512 * MIB),
-        default: Fallback::Number(KIB),
-        live: false,
-        help: "Size from which values are compressed on disk, where it pays; 0 for never",
-    },
-    Setting {
-        name: "compression_level",
-        group: Group::Disk,
-        kind: Kind::Count(field!(compression_level), 1..=19),
-        default: Fallback::Number(3),
-        live: false,
-        help: "How hard values are compressed, as zstd counts it: higher is smaller and slower",
-    },
-    Setting {
-        name: "memory_cap",
-        group: Group::Memory,
-        kind: Kind::Bytes(field!(memory_cap_bytes), 0..=64 * TIB),
-        default: Fallback::Number(64 * MIB),
-        live: false,
-        help: "Memory for entries in use; 0 turns the memory tier off",
-    },
-    Setting {
-        name: "memory_max_age",
-        group: Group::Memory,
-        kind: Kind::MaybeSpan(field!(memory_max_age), Duration::ZERO..=AGES),
-        default: Fallback::Text("0"),
-        live: false,
-        help: "Time after which an entry leaves memory even if it is in use, to be read from the disk again; 0 for none",
-    },
-    Setting {
-        name: "hot_keys",
-        group: Group::Memory,
-        kind: Kind::Count(field!(hot_keys), 0..=1_000_000),
-        default: Fallback::Number(100_000),
-        live: false,
-        help: "Entries in use whose keys are noted on disk, so that a restart brings them back into memory; 0 for none",
-    },
-    Setting {
-        name: "hot_keys_interval",
-        group: Group::Memory,
-        kind: Kind::Span(field!(hot_keys_interval), MS..=DAY),
-        default: Fallback::Text("5m"),
-        live: false,
-        help: "Time between such notes, for where the daemon does not stop in an orderly way",
-    },
-    Setting {
-        name: "buffer_cap",
-        group: Group::Memory,
-        kind: Kind::Bytes(field!(buffer_cap_bytes), 64 * KIB..=64 * TIB),
-        default: Fallback::Number(256 * MIB),
-        live: false,
-        help: "Memory for writes that are not merged into the database yet; above it, writers wait",
-    },
-    Setting {
-        name: "merge_interval",
-        group: Group::Memory,
-        kind: Kind::Span(field!(merge_interval), MS..=DAY),
-        default: Fallback::Text("5s"),
-        live: false,
-        help: "Time between merges of written entries into the database",
-    },
-    Setting {
-        name: "merge_bytes",
-        group: Group::Memory,
-        kind: Kind::Bytes(field!(merge_bytes), 1..=64 * TIB),
-        default: Fallback::Number(128 * MIB),
-        live: false,
-        help: "Size of the written entries that starts a merge before its time; at most half of buffer_cap",
-    },
-    Setting {
-        name: "readers",
-        group: Group::Memory,
-        kind: Kind::Count(field!(readers), 1..=64),
-        default: Fallback::Number(4),
-        live: false,
-        help: "Threads, each with a connection, that read the database",
-    },
-    Setting {
-        name: "default_ttl",
-        group: Group::Expiry,
-        kind: Kind::MaybeSpan(field!(default_ttl), Duration::ZERO..=AGES),
-        default: Fallback::Text("0"),
-        live: true,
-        help: "Time to live of an entry that is set without one; 0 for none",
-    },
-    Setting {
-        name: "max_ttl",
-        group: Group::Expiry,
-        kind: Kind::MaybeSpan(field!(max_ttl), Duration::ZERO..=AGES),
-        default: Fallback::Text("0"),
-        live: true,
-        help: "Longest time to live; what is set for longer or without one gets this; 0 for no limit",
-    },
-    Setting {
-        name: "ttl_jitter_percent",
-        group: Group::Expiry,
-        kind: Kind::Count(field!(ttl_jitter_percent), 0..=90),
-        default: Fallback::Number(0),
-        live: true,
-        help: "Part of its time to live by which a value's may be shorter, each by another, so that what is set together \
-               does not expire together; not for NX and EXAT, nor for EXPIRE and counters",
-    },
-    Setting {
-        name: "cleanup_interval",
-        group: Group::Expiry,
-        kind: Kind::Span(field!(cleanup_interval), MS..=DAY),
-        default: Fallback::Text("1m"),
-        live: true,
-        help: "Time between removals of expired entries from the disk; they are never served meanwhile",
-    },
-    Setting {
-        name: "cleanup_slice_rows",
-        group: Group::Expiry,
-        kind: Kind::Count(field!(cleanup_slice_rows), 1..=1_000_000),
-        default: Fallback::Number(1000),
-        live: false,
-        help: "Entries removed in one go, with other work served in between",
-    },
-    Setting {
-        name: "max_connections",
-        group: Group::Limits,
-        kind: Kind::Count(field!(max_connections), 1..=1_000_000),
-        default: Fallback::Number(limits::CONNECTIONS as u64),
-        live: true,
-        help: "Connections at one time; the next one gets an error and is closed",
-    },
-    Setting {
-        name: "max_user_connections",
-        group: Group::Limits,
-        kind: Kind::Count(field!(max_user_connections), 0..=1_000_000),
-        default: Fallback::Number(0),
-        live: true,
-        help: "Connections of one user at one time, administrators' left aside; 0 for as many as there may be",
-    },
-    Setting {
-        name: "max_user_buffer",
-        group: Group::Limits,
-        kind: Kind::Length(field!(max_user_buffer_bytes), 0..=TIB),
-        default: Fallback::Number(0),
-        live: false,
-        help: "Memory for requests and replies under way of one user's connections together, within buffer_budget; 0 for \
-               no limit of its own",
-    },
-    Setting {
-        name: "idle_timeout",
-        group: Group::Limits,
-        kind: Kind::MaybeSpan(field!(idle_timeout), Duration::ZERO..=DAY),
-        default: Fallback::Text("0"),
-        live: true,
-        help: "Time after which a client that sends nothing and listens to nothing is disconnected; 0 for never",
-    },
-    Setting {
-        name: "max_line",
-        group: Group::Limits,
-        kind: Kind::Length(field!(max_line_bytes), 64..=64 * MIB),
-        default: Fallback::Number(limits::LINE_BYTES as u64),
-        live: false,
-        help: "Size of a request that is one line of text",
-    },
-    Setting {
-        name: "max_args",
-        group: Group::Limits,
-        kind: Kind::Count(field!(max_args), 16..=16 * MIB),
-        default: Fallback::Number(limits::ARGS as u64),
-        live: false,
-        help: "Words of one request",
-    },
-    Setting {
-        name: "max_key",
-        group: Group::Limits,
-        kind: Kind::Length(field!(max_key_bytes), 1..=MIB),
-        default: Fallback::Number(limits::KEY_BYTES as u64),
-        live: true,
-        help: "Size of a key",
-    },
-    Setting {
-        name: "max_value",
-        group: Group::Limits,
-        kind: Kind::Length(field!(max_value_bytes), 1..=512 * MIB),
-        default: Fallback::Number(limits::VALUE_BYTES as u64),
-        live: false,
-        help: "Size of a value",
-    },
-    Setting {
-        name: "output_limit",
-        group: Group::Limits,
-        kind: Kind::Length(field!(output_limit_bytes), KIB..=TIB),
-        default: Fallback::Number(limits::OUTPUT_BYTES as u64),
-        live: true,
-        help: "Unread replies of a connection at which its requests are no longer read",
-    },
-    Setting {
-        name: "output_stall",
-        group: Group::Limits,
-        kind: Kind::Span(field!(output_stall), MS..=DAY),
-        default: Fallback::Secs(limits::OUTPUT_STALL_SECS),
-        live: true,
-        help: "Time a client may leave replies unread before it is disconnected",
-    },
-    Setting {
-        name: "half_request_timeout",
-        group: Group::Limits,
-        kind: Kind::Span(field!(half_request_timeout), MS..=DAY),
-        default: Fallback::Secs(limits::HALF_REQUEST_SECS),
-        live: true,
-        help: "Time a client may stop in the middle of a request before it is disconnected",
-    },
-    Setting {
-        name: "buffer_budget",
-        group: Group::Limits,
-        kind: Kind::Length(field!(buffer_budget_bytes), 64 * KIB..=TIB),
-        default: Fallback::Number(limits::BUFFER_BUDGET_BYTES as u64),
-        live: false,
-        help: "Memory for requests and replies under way, of all connections together",
-    },
-    Setting {
-        name: "subscriber_buffer",
-        group: Group::Limits,
-        kind: Kind::Length(field!(subscriber_buffer_bytes), KIB..=TIB),
-        default: Fallback::Number(limits::SUBSCRIBER_BYTES as u64),
-        live: true,
-        help: "Unread messages of a subscriber at which it is disconnected",
-    },
-    Setting {
-        name: "notify_keyspace_events",
-        group: Group::Log,
-        kind: Kind::Told(field!(notify_keyspace_events)),
-        default: Fallback::Text(""),
-        live: true,
-        help: "Changes of keys that are published, in Redis's letters: K or E for the channels, A for all or g, $, x, e and m",
-    },
-    Setting {
-        name: "stats_interval",
-        group: Group::Log,
-        kind: Kind::Span(field!(stats_interval), INTERVAL_MIN..=MINUTE),
-        default: Fallback::Text("1s"),
-        live: true,
-        help: "Time between two samples for those who subscribe to larder:stats",
-    },
-    Setting {
-        name: "stats_backlog",
-        group: Group::Log,
-        kind: Kind::Span(field!(stats_backlog), Duration::ZERO..=BACKLOG_MAX),
-        default: Fallback::Text("3h"),
-        live: true,
-        help: "How far back the samples reach that a subscription to larder:stats begins with",
-    },
-    Setting {
-        name: "slow_command",
-        group: Group::Log,
-        kind: Kind::MaybeSpan(field!(slow_command), Duration::ZERO..=DAY),
-        default: Fallback::Text("10ms"),
-        live: true,
-        help: "Time from which a command is kept for SLOWLOG, 0 for none",
-    },
-    Setting {
-        name: "slow_commands_kept",
-        group: Group::Log,
-        kind: Kind::Count(field!(slow_commands_kept), 0..=100_000),
-        default: Fallback::Number(128),
-        live: true,
-        help: "Slow commands that are kept",
-    },
-    Setting {
-        name: "log_level",
-        group: Group::Log,
-        kind: Kind::Level(field!(log_level)),
-        default: Fallback::Text("info"),
-        live: true,
-        help: "Least important event that is logged: error, warn, info or debug",
-    },
-];
+/// Fills [`SETTINGS`]: the rows under their group, each as `"name": Kind(field, range) = default, live or restart, help`.
+macro_rules! settings {
+    ($($group:ident { $($name:literal: $kind:ident($field:ident $(, $range:expr)?) = $default:expr, $live:ident,
+                        $help:expr;)* })*) => {
+        /// All settings, in the order of `--help` and `--print-config`.
+        pub const SETTINGS: &[Setting] = &[$($(Setting {
+            name: $name,
+            group: Group::$group,
+            kind: Kind::$kind(
+                Field { of: |settings| &settings.$field, of_mut: |settings| &mut settings.$field }
+                $(, $range)?
+            ),
+            default: $default,
+            live: settings!(@$live),
+            help: $help,
+        },)*)*];
+    };
+    (@live) => { true };
+    (@restart) => { false };
+}
+
+settings! {
+    Places {
+        "socket": Path(socket) =
+            PerUser("$XDG_RUNTIME_DIR/larder/larder.sock, for root /run/larder/larder.sock"), restart,
+            "Unix socket to listen on";
+        "socket_mode": Mode(socket_mode) = Text("0600"), restart,
+            "Permission bits of the socket; who may write to it may connect";
+        "socket_group": MaybeGroup(socket_group) = Text(""), restart,
+            "Group of the socket, by name or number; empty for the daemon's own";
+        "data": Path(data) =
+            PerUser("$XDG_STATE_HOME/larder or ~/.local/state/larder, for root /var/lib/larder"), restart,
+            "Directory of the entries; one daemon at a time owns it";
+    }
+    Access {
+        "admin_users": Users(admin_users) = Text(""), live,
+            "Users, by name or number, who may do everything, as root and the daemon's own user always may";
+        "admin_groups": Groups(admin_groups) = Text(""), live,
+            "Groups whose members may do everything; a user that is in a list of users is not judged by groups";
+        "read_only_users": Users(read_only_users) = Text(""), live,
+            "Users who may only look and listen";
+        "read_only_groups": Groups(read_only_groups) = Text(""), live,
+            "Groups whose members may only look and listen";
+        "allowed_users": Users(allowed_users) = Text(""), live,
+            "Users who may read and write; where this and allowed_groups are empty, everyone the socket's mode lets \
+             in";
+        "allowed_groups": Groups(allowed_groups) = Text(""), live,
+            "Groups whose members may read and write";
+        "tcp": MaybeAddress(tcp) = Text(""), restart,
+            "Address and port to listen on beside the socket, for clients that cannot use one; empty for none, and \
+             only a loopback address without password_file";
+        "tcp_role": Role(tcp_role) = Text("normal"), live,
+            "What clients of tcp may do, as nobody knows who they are: read-only, normal or admin";
+        "password_file": MaybePath(password_file) = Text(""), live,
+            "File whose first line clients of tcp have to give by AUTH before anything else; those of the socket \
+             need none";
+    }
+    Durability {
+        "durability": Durability(durability) = Text("commit"), restart,
+            "When a write is answered: commit, once it survives the daemon's death; fsync, once it survives the \
+             machine's; memory, at once";
+        "sync_interval": Span(sync_interval, MS..=SEC) = Text("1s"), restart,
+            "Longest time answered writes wait for the disk, where the machine's death would lose them";
+        "flush_interval": Span(flush_interval, MS..=HOUR) = Text("100ms"), restart,
+            "Longest time answered writes stay in memory alone; only with durability memory";
+        "journal_limit": Bytes(journal_limit_bytes, 64 * KIB..=TIB) = Number(160 * MIB), restart,
+            "Size of the journal at which it is merged and begun anew";
+    }
+    Disk {
+        "disk_cap": Bytes(disk_cap_bytes, 0..=1024 * TIB) = Number(10 * 1024 * MIB), restart,
+            "Disk space for all of larder's files together; above it the coldest entries go, the expired first; at \
+             least 64MiB, 0 for no limit";
+        "compress_from": Length(compress_from_bytes, 0..=512 * MIB) = Number(KIB), restart,
+            "Size from which values are compressed on disk, where it pays; 0 for never";
+        "compression_level": Count(compression_level, 1..=19) = Number(3), restart,
+            "How hard values are compressed, as zstd counts it: higher is smaller and slower";
+    }
+    Memory {
+        "memory_cap": Bytes(memory_cap_bytes, 0..=64 * TIB) = Number(64 * MIB), restart,
+            "Memory for entries in use; 0 turns the memory tier off";
+        "memory_max_age": MaybeSpan(memory_max_age, Duration::ZERO..=AGES) = Text("0"), restart,
+            "Time after which an entry leaves memory even if it is in use, to be read from the disk again; 0 for \
+             none";
+        "hot_keys": Count(hot_keys, 0..=1_000_000) = Number(100_000), restart,
+            "Entries in use whose keys are noted on disk, so that a restart brings them back into memory; 0 for none";
+        "hot_keys_interval": Span(hot_keys_interval, MS..=DAY) = Text("5m"), restart,
+            "Time between such notes, for where the daemon does not stop in an orderly way";
+        "buffer_cap": Bytes(buffer_cap_bytes, 64 * KIB..=64 * TIB) = Number(256 * MIB), restart,
+            "Memory for writes that are not merged into the database yet; above it, writers wait";
+        "merge_interval": Span(merge_interval, MS..=DAY) = Text("5s"), restart,
+            "Time between merges of written entries into the database";
+        "merge_bytes": Bytes(merge_bytes, 1..=64 * TIB) = Number(128 * MIB), restart,
+            "Size of the written entries that starts a merge before its time; at most half of buffer_cap";
+        "readers": Count(readers, 1..=64) = Number(4), restart,
+            "Threads, each with a connection, that read the database";
+    }
+    Expiry {
+        "default_ttl": MaybeSpan(default_ttl, Duration::ZERO..=AGES) = Text("0"), live,
+            "Time to live of an entry that is set without one; 0 for none";
+        "max_ttl": MaybeSpan(max_ttl, Duration::ZERO..=AGES) = Text("0"), live,
+            "Longest time to live; what is set for longer or without one gets this; 0 for no limit";
+        "ttl_jitter_percent": Count(ttl_jitter_percent, 0..=90) = Number(0), live,
+            "Part of its time to live by which a value's may be shorter, each by another, so that what is set \
+             together does not expire together; not for NX and EXAT, nor for EXPIRE and counters";
+        "cleanup_interval": Span(cleanup_interval, MS..=DAY) = Text("1m"), live,
+            "Time between removals of expired entries from the disk; they are never served meanwhile";
+        "cleanup_slice_rows": Count(cleanup_slice_rows, 1..=1_000_000) = Number(1000), restart,
+            "Entries removed in one go, with other work served in between";
+    }
+    Limits {
+        "max_connections": Count(max_connections, 1..=1_000_000) = Number(limits::CONNECTIONS as u64), live,
+            "Connections at one time; the next one gets an error and is closed";
+        "max_user_connections": Count(max_user_connections, 0..=1_000_000) = Number(0), live,
+            "Connections of one user at one time, administrators' left aside; 0 for as many as there may be";
+        "max_user_buffer": Length(max_user_buffer_bytes, 0..=TIB) = Number(0), restart,
+            "Memory for requests and replies under way of one user's connections together, within buffer_budget; 0 \
+             for no limit of its own";
+        "idle_timeout": MaybeSpan(idle_timeout, Duration::ZERO..=DAY) = Text("0"), live,
+            "Time after which a client that sends nothing and listens to nothing is disconnected; 0 for never";
+        "max_line": Length(max_line_bytes, 64..=64 * MIB) = Number(limits::LINE_BYTES as u64), restart,
+            "Size of a request that is one line of text";
+        "max_args": Count(max_args, 16..=16 * MIB) = Number(limits::ARGS as u64), restart,
+            "Words of one request";
+        "max_key": Length(max_key_bytes, 1..=MIB) = Number(limits::KEY_BYTES as u64), live,
+            "Size of a key";
+        "max_value": Length(max_value_bytes, 1..=512 * MIB) = Number(limits::VALUE_BYTES as u64), restart,
+            "Size of a value";
+        "output_limit": Length(output_limit_bytes, KIB..=TIB) = Number(limits::OUTPUT_BYTES as u64), live,
+            "Unread replies of a connection at which its requests are no longer read";
+        "output_stall": Span(output_stall, MS..=DAY) = Secs(limits::OUTPUT_STALL_SECS), live,
+            "Time a client may leave replies unread before it is disconnected";
+        "half_request_timeout": Span(half_request_timeout, MS..=DAY) = Secs(limits::HALF_REQUEST_SECS), live,
+            "Time a client may stop in the middle of a request before it is disconnected";
+        "buffer_budget": Length(buffer_budget_bytes, 64 * KIB..=TIB) =
+            Number(limits::BUFFER_BUDGET_BYTES as u64), restart,
+            "Memory for requests and replies under way, of all connections together";
+        "subscriber_buffer": Length(subscriber_buffer_bytes, KIB..=TIB) =
+            Number(limits::SUBSCRIBER_BYTES as u64), live,
+            "Unread messages of a subscriber at which it is disconnected";
+    }
+    Log {
+        "notify_keyspace_events": Told(notify_keyspace_events) = Text(""), live,
+            "Changes of keys that are published, in Redis's letters: K or E for the channels, A for all or g, $, x, \
+             e and m";
+        "stats_interval": Span(stats_interval, INTERVAL_MIN..=MINUTE) = Text("1s"), live,
+            "Time between two samples for those who subscribe to larder:stats";
+        "stats_backlog": Span(stats_backlog, Duration::ZERO..=BACKLOG_MAX) = Text("3h"), live,
+            "How far back the samples reach that a subscription to larder:stats begins with";
+        "slow_command": MaybeSpan(slow_command, Duration::ZERO..=DAY) = Text("10ms"), live,
+            "Time from which a command is kept for SLOWLOG, 0 for none";
+        "slow_commands_kept": Count(slow_commands_kept, 0..=100_000) = Number(128), live,
+            "Slow commands that are kept";
+        "log_level": Level(log_level) = Text("info"), live,
+            "Least important event that is logged: error, warn, info or debug";
+    }
+}
