@@ -14,7 +14,7 @@ use crate::app::bindings::{Action, BINDINGS};
 use crate::app::msg::LinkState;
 use crate::app::page::Page;
 use crate::app::{App, Overlay};
-use crate::model::units::{count, span};
+use crate::model::units::{count, span, time_of_day};
 
 /// The connection in a few words, with its mark: the state is told by words first.
 fn state(app: &App) -> (String, Role) {
@@ -95,6 +95,11 @@ fn window(app: &App, look: &Look, area: Rect, buf: &mut Buffer) {
     let mut line = Line::from(spans);
     let tabs_end = tabs().last().map_or(0, |(_, place)| place.end);
     let room = area.width.saturating_sub(tabs_end + 1);
+    // By the daemon's clock, as the times in the tables are.
+    let clock = format!("{} UTC  ", time_of_day(app.axis_ms()));
+    if app.shown().sample.is_some() && line.width() + clock.len() <= usize::from(room) {
+        line.spans.insert(0, Span::styled(clock, look.style(Role::Dim)));
+    }
     while line.width() > usize::from(room) && !line.spans.is_empty() {
         line.spans.pop();
     }

@@ -28,6 +28,14 @@ pub struct TableWidget<'a> {
     pub look: &'a Look,
 }
 
+impl TableWidget<'_> {
+    /// The first row that is shown, where the table with its head is so high: the chosen one stays in sight.
+    pub fn from(&self, height: u16) -> usize {
+        let chosen = self.chosen.min(self.rows.len().saturating_sub(1));
+        (chosen + 1).saturating_sub(usize::from(height.saturating_sub(1)))
+    }
+}
+
 impl Widget for &TableWidget<'_> {
     fn render(self, area: Rect, buf: &mut Buffer) {
         let area = area.intersection(buf.area);
@@ -61,7 +69,7 @@ impl Widget for &TableWidget<'_> {
             );
         }
         let chosen = self.chosen.min(self.rows.len().saturating_sub(1));
-        let from = (chosen + 1).saturating_sub(height);
+        let from = self.from(area.height);
         for (line, row) in self.rows.iter().enumerate().skip(from).take(height) {
             let y = area.y + 1 + (line - from) as u16;
             for &(at, x, width) in &places {

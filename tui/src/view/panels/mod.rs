@@ -125,6 +125,21 @@ fn table_panel(panel: Panel, table: Table, scene: Scene<'_>, area: Rect, buf: &m
         look: scene.look,
     };
     widget.render(area, buf);
+    scroll_bar(widget.from(area.height), rows.len(), scene.look, area, buf);
+}
+
+/// Where in a long table one is: a part of the frame's right side is thicker.
+fn scroll_bar(from: usize, rows: usize, look: &Look, area: Rect, buf: &mut Buffer) {
+    let shown = usize::from(area.height.saturating_sub(1));
+    if rows <= shown || shown == 0 || area.right() >= buf.area.right() {
+        return;
+    }
+    let length = (shown * shown / rows).max(1);
+    let start = from * (shown - length) / (rows - shown);
+    for y in start..start + length {
+        let y = area.y + 1 + y as u16;
+        buf.set_string(area.right(), y, "┃", look.style(Role::Dim));
+    }
 }
 
 /// What stands in every panel before there is anything to show.
