@@ -232,6 +232,10 @@ impl Generation {
     }
 
     fn find(&self, key: Hashed<'_>) -> Option<usize> {
+        // An empty generation has a large table all the same, and to look into that takes a wait for memory.
+        if self.slots.is_empty() {
+            return None;
+        }
         let same = |&at: &u32| {
             let slot = &self.slots[at as usize];
             slot.hash == key.hash && *slot.key == *key.key

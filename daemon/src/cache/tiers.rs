@@ -194,6 +194,11 @@ impl Tiers {
         self.sealed.take()
     }
 
+    /// See [`Front::fetch`].
+    pub fn fetch(&self, hashes: &[u64]) {
+        self.front.fetch(hashes);
+    }
+
     /// Empties the front, which fills again from the memory tier.
     pub fn take_front(&mut self) -> Front {
         std::mem::take(&mut self.front)

@@ -9,8 +9,10 @@ use std::rc::Rc;
 use bytes::Bytes;
 use larder_protocol::Stat;
 
+use super::front::FETCHED_MAX;
 use super::tiers::{LookUp, Source, Tiers};
 use super::watch::{Watch, Watched};
+use crate::buffer::Hashed;
 use crate::entry::{Deadline, Entry, Key, State};
 use crate::error::CommandError;
 use crate::notices::Notices;
@@ -156,6 +158,17 @@ impl<'a> View<'a> {
             }
         }
         if self.missing.len() == before { Ok(()) } else { Err(Stop::Missing) }
+    }
+
+    /// Has the processor reach for the memory that look-ups of these keys, at most [`FETCHED_MAX`], will read.
+    pub fn fetch<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) {
+        let mut hashes = [0; FETCHED_MAX];
+        let mut count = 0;
+        for (hash, key) in hashes.iter_mut().zip(keys) {
+            *hash = Hashed::new(key).hash();
+            count += 1;
+        }
+        self.tiers.fetch(&hashes[..count]);
     }
 
     /// As [`need`](Self::need), and they stay so: what only the memory tier has of them, which may drop it at any moment, is

@@ -7,7 +7,7 @@ use larder_protocol::{Reply, Request, Requests, Stat, encode};
 
 use super::answers::wire_of;
 use super::{Connection, Pause};
-use crate::cache::{Stop, Taking, View};
+use crate::cache::{FETCHED_MAX, Stop, Taking, View};
 use crate::clients::Client;
 use crate::clock::Stopwatch;
 use crate::cmd::{self, Host, Run, Spec};
@@ -41,6 +41,9 @@ impl Connection {
             while *next < requests.len() {
                 if answers.len() >= output_max {
                     return Pause::OutputFull;
+                }
+                if (*next - from).is_multiple_of(FETCHED_MAX) {
+                    fetch_ahead(requests, input.bytes(), *next, view);
                 }
                 let request = requests.get(*next, input.bytes());
                 view.begin_command();
@@ -213,6 +216,15 @@ fn admit(
     host: &Host,
 ) -> Option<Result<Reply, CommandError>> {
     cmd::admit(request, spec, client, host.settings().frame_limits().request_bytes)
+}
+
+/// Reaches for what the next requests of a pipeline will look up, all at once. The first argument of most commands is a key;
+/// where it is none, nothing is found.
+fn fetch_ahead(requests: &Requests, input: &[u8], from: usize, view: &View<'_>) {
+    let to = requests.len().min(from + FETCHED_MAX);
+    if to - from > 1 {
+        view.fetch((from..to).filter_map(|at| requests.get(at, input).get(0)));
+    }
 }
 
 /// Notes the rows that requests behind a waiting one need, so that one trip to the disk serves them all.
