@@ -14,6 +14,12 @@ use hashbrown::hash_table::Entry;
 use crate::entry::{Key, State};
 use crate::yielding::Yielding;
 
+/// Below this a generation is in the processor's cache already.
+const LARGE_SLOTS: usize = 16 * 1024;
+
+/// Look-ups that are waited for together.
+pub const FETCHED_MAX: usize = 32;
+
 /// Bytes a slot costs beside key and value, measured as resident growth over a million of them: the slot itself, its place
 /// in the table of positions, the heap block of the value.
 const SLOT_OVERHEAD_BYTES: usize = 90;
@@ -282,8 +288,6 @@ impl Generation {
     /// a large generation each look-up waits for memory twice; these do not depend on each other, so the processor
     /// waits for several at a time, which it cannot do while each write is finished before the next is looked up.
     fn fetch(&self, hashes: impl Iterator<Item = u64>) {
-        /// Below this it is all in the cache already.
-        const LARGE_SLOTS: usize = 16 * 1024;
         if self.slots.len() < LARGE_SLOTS {
             return;
         }
@@ -293,6 +297,26 @@ impl Generation {
             found += usize::from(self.positions.find(hash, same).is_some());
         }
         std::hint::black_box(found);
+    }
+
+    /// As [`fetch`](Self::fetch), and the values that are found as well.
+    pub fn fetch_values(&self, hashes: &[u64]) {
+        if self.slots.len() < LARGE_SLOTS {
+            return;
+        }
+        let mut found = [usize::MAX; FETCHED_MAX];
+        for (hash, found) in hashes.iter().zip(&mut found) {
+            let same = |&at: &u32| self.slots[at as usize].hash == *hash;
+            if let Some(&at) = self.positions.find(*hash, same) {
+                *found = at as usize;
+            }
+        }
+        let slots = found.iter().filter_map(|&at| self.slots.get(at));
+        let firsts = slots.map(|slot| match &slot.state {
+            State::Live(entry) => entry.value.first().copied().unwrap_or(0),
+            State::Deleted => 0,
+        });
+        std::hint::black_box(firsts.fold(0, |all, first| all ^ first));
     }
 
     /// Forgets everything, as if nothing had been written.

@@ -1,5 +1,7 @@
 //! What larder keeps under a key. Used by every layer; knows nothing of where an entry is kept.
 
+pub mod packed;
+
 use std::borrow::Borrow;
 use std::cmp::Ordering;
 use std::fmt;

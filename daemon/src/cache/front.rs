@@ -9,12 +9,10 @@
 //! It holds what the main file holds, as the memory tier does, and is asked after the write buffer. A key's entry leaves
 //! when a write of it is published, and comes back only once the buffer has let go of the key, so it is never stale.
 
-mod packed;
-
 use std::hint::black_box;
 
-use crate::buffer::Hashed;
-use crate::entry::{Entry, Key};
+use crate::buffer::{FETCHED_MAX, Hashed};
+use crate::entry::{Entry, Key, packed};
 
 /// Places of a set.
 const WAYS: usize = 8;
@@ -30,9 +28,6 @@ const VALUE_BYTES_MAX: usize = 4 << 10;
 
 /// One hit in so many is told to moka as well, so that it knows what is hot.
 const TOLD: u32 = 32;
-
-/// Look-ups that are waited for together.
-pub const FETCHED_MAX: usize = 32;
 
 /// The tag of an empty place.
 const EMPTY: u8 = 0;
@@ -107,7 +102,7 @@ impl Front {
         // Nobody fills in what is there already; but if it stood in two places, a write would take out only one.
         self.remove(key);
         self.resize(room_bytes);
-        let entry = Entry { value: packed::pack(&entry.value), deadline: entry.deadline };
+        let entry = Entry { value: packed::pack_small(&entry.value), deadline: entry.deadline };
         let held = Held { key: key.key().into(), entry };
         if self.bytes() + held.bytes() <= room_bytes {
             self.put(key.hash(), held);
@@ -260,10 +255,7 @@ mod tests {
         let (before, found_before) = (front.bytes(), found(&mut front, &keys));
         front.remove(Hashed::new(&keys[99]));
         front.remove(Hashed::new(b"never seen"));
-        assert_eq!(
-            front.bytes(),
-            before - "key:99".len() - packed::bytes(&packed::pack(&vec![b'v'; 64].into()))
-        );
+        assert_eq!(front.bytes(), before - "key:99".len() - packed::bytes(&packed::pack(&[b'v'; 64])));
         assert!(front.get(Hashed::new(&keys[99]), 0).is_none());
         let brief = Entry { value: "v".into(), deadline: Deadline::at(5) };
         front.fill(Hashed::new(b"brief"), &brief, ROOM);

@@ -50,7 +50,6 @@ use tokio_util::sync::CancellationToken;
 
 pub use background::Background;
 pub use count::Count;
-pub use front::FETCHED_MAX;
 pub use hold::Hold;
 pub use memory::Memory;
 pub use room::Taking;

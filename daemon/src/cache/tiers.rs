@@ -194,8 +194,9 @@ impl Tiers {
         self.sealed.take()
     }
 
-    /// See [`Front::fetch`].
+    /// Has the processor reach for the memory that look-ups will read, of [`FETCHED_MAX`](crate::buffer::FETCHED_MAX) keys.
     pub fn fetch(&self, hashes: &[u64]) {
+        self.active.fetch_values(hashes);
         self.front.fetch(hashes);
     }
 

@@ -9,10 +9,9 @@ use std::rc::Rc;
 use bytes::Bytes;
 use larder_protocol::Stat;
 
-use super::front::FETCHED_MAX;
 use super::tiers::{LookUp, Source, Tiers};
 use super::watch::{Watch, Watched};
-use crate::buffer::Hashed;
+use crate::buffer::{FETCHED_MAX, Hashed};
 use crate::entry::{Deadline, Entry, Key, State};
 use crate::error::CommandError;
 use crate::notices::Notices;

@@ -3,12 +3,12 @@
 //! An absent key counts as 0. An existing TTL is kept; the TTL option of INCR and INCRBY applies only where the command
 //! creates the key, which makes a fixed-window counter in one command.
 
-use bytes::Bytes;
 use larder_protocol::{Reply, Request, Stat};
 
 use super::args::{Base, Expiry, integer, required_integer};
 use super::{Class, Group, Keys, Run, Spec};
 use crate::cache::{Stop, View};
+use crate::entry::packed;
 use crate::error::{CommandError, shown};
 
 pub(super) static INCR: Spec = spec(
@@ -90,7 +90,7 @@ fn change(
         None => (0, deadline.unwrap_or_else(|| view.default_deadline())),
     };
     let value = value.checked_add(by).ok_or(CommandError::Overflow)?;
-    view.put(key, Bytes::from(value.to_string()), deadline);
+    view.put(key, packed::pack(value.to_string().as_bytes()), deadline);
     view.count(Stat::Increments, 1);
     Ok(Reply::Int(value))
 }

@@ -7,7 +7,8 @@ use larder_protocol::{Reply, Request, Requests, Stat, encode};
 
 use super::answers::wire_of;
 use super::{Connection, Pause};
-use crate::cache::{FETCHED_MAX, Stop, Taking, View};
+use crate::buffer::FETCHED_MAX;
+use crate::cache::{Stop, Taking, View};
 use crate::clients::Client;
 use crate::clock::Stopwatch;
 use crate::cmd::{self, Host, Run, Spec};
@@ -219,10 +220,15 @@ fn admit(
 }
 
 /// Reaches for what the next requests of a pipeline will look up, all at once. The first argument of most commands is a key;
-/// where it is none, nothing is found.
+/// where it is none, nothing is found. Pipelines are mostly of one kind: if the first of these overwrites its key unseen, so
+/// do the others, and what they overwrite is looked up together after the commit.
 fn fetch_ahead(requests: &Requests, input: &[u8], from: usize, view: &View<'_>) {
     let to = requests.len().min(from + FETCHED_MAX);
-    if to - from > 1 {
+    let looks = || {
+        let first = cmd::find(requests.get(from, input).name());
+        first.is_some_and(|(_, spec)| !spec.keys.overwritten)
+    };
+    if to - from > 1 && looks() {
         view.fetch((from..to).filter_map(|at| requests.get(at, input).get(0)));
     }
 }

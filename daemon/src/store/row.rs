@@ -4,11 +4,10 @@
 //! SQLite does not notice a flipped bit inside a value. So every row carries a checksum of its key and columns, taken
 //! when it is written and checked whenever its value is read: a damaged row is no entry any more, and never a wrong value.
 
-use bytes::Bytes;
 use rusqlite::Row;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use crate::entry::{Deadline, Entry};
+use crate::entry::{Deadline, Entry, packed};
 
 /// A compressed value must save at least this share of its size, or decompressing it on each read is not worth it.
 const WORTHWHILE: usize = 8;
@@ -104,7 +103,7 @@ impl Columns<'_> {
             return Err(Damaged);
         }
         let value = match raw_bytes {
-            None => Bytes::copy_from_slice(value),
+            None => packed::pack(value),
             Some(bytes) if (0..=RAW_BYTES_MAX).contains(&bytes) => {
                 let raw = zstd::bulk::decompress(value, bytes as usize).map_err(|_| Damaged)?;
                 if raw.len() as i64 != bytes {
@@ -137,7 +136,7 @@ mod tests {
 
     const COMPRESSION: Compression = Compression { from_bytes: Some(1024), level: 3 };
 
-    fn entry(value: impl Into<Bytes>) -> Entry {
+    fn entry(value: impl Into<bytes::Bytes>) -> Entry {
         Entry { value: value.into(), deadline: Deadline::at(1_000) }
     }
 
