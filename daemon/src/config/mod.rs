@@ -15,6 +15,7 @@ mod file;
 pub mod kind;
 mod load;
 mod nearest;
+mod pages;
 mod paths;
 mod rewrite;
 pub mod table;
@@ -95,6 +96,7 @@ pub struct Settings {
     pub slow_command: Option<Duration>,
     pub slow_commands_kept: usize,
     pub log_level: Level,
+    pub log_format: Format,
 }
 
 /// When a write is answered.
@@ -150,6 +152,30 @@ impl Level {
             Self::Warn => "warn",
             Self::Info => "info",
             Self::Debug => "debug",
+        }
+    }
+}
+
+/// What a line of the log looks like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// Words, for people.
+    #[default]
+    Text,
+    /// An object with its fields, for programs.
+    Json,
+}
+
+impl Format {
+    /// All of them, in the order the help lists them.
+    pub const ALL: &[Self] = &[Self::Text, Self::Json];
+
+    /// The word that sets it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Json => "json",
         }
     }
 }
@@ -211,6 +237,7 @@ impl Default for Settings {
             slow_command: None,
             slow_commands_kept: 0,
             log_level: Level::default(),
+            log_format: Format::default(),
         };
         for setting in SETTINGS {
             if let Some(text) = setting.default.fixed(&setting.kind) {
