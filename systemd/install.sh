@@ -169,7 +169,8 @@ $manager enable --now --quiet larderd.socket
 $manager try-restart larderd.service
 socket=$($manager show --property=Listen --value larderd.socket | cut -d ' ' -f 1)
 echo "larder is installed and listens on $socket; the first connection starts it."
-echo "try:  printf 'SET hello world\\nGET hello\\nQUIT\\n' | nc -U $socket"
+# Not echo, which in some shells would make line breaks of it.
+printf '%s\n' "try:  printf 'SET hello world\\nGET hello\\nQUIT\\n' | nc -U $socket"
 if [ "$scope" = system ]; then
     echo "let others connect:  usermod --append --groups larder USER"
 fi

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use super::machine::{Machine, SOCKET, SOURCE};
-use crate::util::{repository, wait_until};
+use crate::util::{missing, repository, tool, wait_until};
 
 /// What an administrator is promised about stopping.
 const STOP: Duration = Duration::from_secs(5);
@@ -14,6 +14,9 @@ const SHORT_WATCHDOG: &str = "[Service]\nWatchdogSec=2s\n";
 
 #[test]
 fn installed_started_by_a_connection_reloaded_and_stopped() {
+    if tool("nc").is_none() {
+        return;
+    }
     let Some(machine) = Machine::boot() else { return };
     let said = machine.install();
     assert!(said.contains("listens on /run/larder/larder.sock"), "{said}");
@@ -283,6 +286,11 @@ fn the_installer_fills_a_directory_for_packages_too() {
 /// The blocks of README.md that are marked `sh service`, in order, as root of a machine.
 #[test]
 fn what_the_readme_says_of_the_service_is_what_happens() {
+    for name in ["nc", "man"] {
+        if tool(name).is_none() {
+            return;
+        }
+    }
     let Some(machine) = Machine::boot() else { return };
     machine.put_source();
     let readme = fs::read_to_string(repository("README.md")).unwrap();
@@ -306,4 +314,46 @@ fn what_the_readme_says_of_the_service_is_what_happens() {
             .lines()
             .any(|line| line.starts_with("larder:") && line.ends_with("www-data"))
     );
+}
+
+/// Units of a user, run by that user's own manager.
+#[test]
+fn a_user_has_a_daemon_of_their_own() {
+    if tool("nc").is_none() {
+        return;
+    }
+    let Some(machine) = Machine::boot() else { return };
+    if !machine.path("/lib/systemd/systemd-logind").exists() || !machine.path("/usr/bin/dbus-daemon").exists()
+    {
+        return missing("logind and D-Bus", "apt-get install libpam-systemd dbus");
+    }
+    machine.put_source();
+    machine.succeeds(&["useradd", "--create-home", "ann"]);
+    machine.succeeds(&["systemctl", "start", "dbus", "systemd-logind"]);
+    machine.succeeds(&["loginctl", "enable-linger", "ann"]);
+    let uid = machine.succeeds(&["id", "--user", "ann"]).trim().to_owned();
+    machine.wait_for(&format!("user@{uid}.service"), "ActiveState", |state| state == "active");
+    let runtime = format!("XDG_RUNTIME_DIR=/run/user/{uid}");
+    let ann = |words: &[&str]| {
+        let mut all = vec!["setpriv", "--reuid", &uid, "--regid", &uid, "--clear-groups"];
+        all.extend(["env", "HOME=/home/ann", &runtime]);
+        all.extend(words);
+        machine.succeeds(&all)
+    };
+    let installer = ["sh", "/opt/larder/systemd/install.sh", "--user"];
+    let said = ann(&installer);
+    let socket = format!("/run/user/{uid}/larder/larder.sock");
+    assert!(said.contains(&format!("listens on {socket}")), "{said}");
+    assert!(said.contains("\\nQUIT\\n' | nc -U"), "the line to try is one line: {said}");
+    let script = format!("printf 'SET k v\\nGET k\\nQUIT\\n' | nc -U {socket}");
+    assert_eq!(ann(&["sh", "-c", &script]).replace('\r', ""), "+OK\n+v\n+OK\n");
+    let modes = ann(&["stat", "--format", "%a %U", &socket, "/home/ann/.local/state/larder"]);
+    assert_eq!(modes, "600 ann\n700 ann\n");
+    ann(&["systemctl", "--user", "reload", "larderd"]);
+    let found = ann(&["/home/ann/.local/bin/larderd", "doctor"]);
+    assert!(found.contains("larderd.service is active") && found.ends_with("nothing is wrong\n"), "{found}");
+    ann(&["sh", "/opt/larder/systemd/install.sh", "--user", "--uninstall"]);
+    let left = ann(&["find", "/home/ann", "-iname", "*larder*", "-not", "-path", "/home/ann/.local/state/*"]);
+    assert_eq!(left, "");
+    assert!(machine.path("/home/ann/.local/state/larder/larder.db").exists());
 }

@@ -65,6 +65,27 @@ fn the_services_are_hardened() {
     }
 }
 
+/// The examples are for what systemd 252 knows, but for the one that says otherwise.
+#[test]
+fn the_examples_are_drop_ins_that_verify() {
+    for entry in fs::read_dir(repository("systemd/examples")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        let unit = if text.contains("[Socket]") { "larderd.socket" } else { "larderd.service" };
+        assert!(text.contains(&format!("/etc/systemd/system/{unit}.d/")), "{name} says where it goes");
+        if name.starts_with("systemd-") {
+            continue;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        copy_units("systemd", dir.path());
+        let drop_ins = dir.path().join(format!("{unit}.d"));
+        fs::create_dir(&drop_ins).unwrap();
+        fs::copy(&path, drop_ins.join(name)).unwrap();
+        analyze(&["--system"], &["verify", "--man=no"], dir.path(), unit);
+    }
+}
+
 /// The template is the service with other places: what is decided for the one holds for the other.
 #[test]
 fn the_template_differs_in_its_places_only() {

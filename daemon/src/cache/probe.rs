@@ -37,6 +37,9 @@ impl Cache {
         let turn = {
             let mut inner = self.0.inner.borrow_mut();
             let inner = &mut *inner;
+            if inner.stopping {
+                return Err(CommandError::Stopping);
+            }
             inner.tiers.write(&inner.probe.written, State::Deleted);
             Rc::clone(&inner.turn)
         };

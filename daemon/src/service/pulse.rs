@@ -11,6 +11,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::{Manager, status};
 use crate::cmd::Host;
+use crate::error::CommandError;
 
 /// Time between two status lines.
 const STATUS_INTERVAL: Duration = Duration::from_secs(5);
@@ -44,6 +45,8 @@ async fn feed(host: &Host, manager: &Manager) {
         ticks.tick().await;
         match host.cache.probe().await {
             Ok(()) => manager.alive(),
+            // The manager has been told, and waits for the end.
+            Err(CommandError::Stopping) => {}
             Err(error) => tracing::error!("the watchdog is not fed: {error}"),
         }
     }

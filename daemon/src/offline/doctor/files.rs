@@ -17,11 +17,9 @@ pub(super) fn look(data: &Path) -> Vec<Finding> {
         }
         Ok(Some(header)) => {
             let store::Header { schema, sqlite, .. } = header;
-            let schema = match schema {
-                0 => "no schema yet".to_owned(),
-                schema => format!("schema {schema}"),
-            };
-            fine(format!("{built_in}, built in; the database has {schema} and was written by {sqlite}"))
+            // What was written last may still be in the log.
+            let schema = if schema == 0 { String::new() } else { format!("has schema {schema} and ") };
+            fine(format!("{built_in}, built in; the database {schema}was written by {sqlite}"))
         }
         Err(error) => {
             let text = format!("larder.db in {} cannot be read: {error}", data.display());
