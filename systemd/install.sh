@@ -84,7 +84,7 @@ others() {
         echo "$zsh/_$program"
         echo "$fish/$program.fish"
     done
-    for example in "$here"/examples/*.conf; do
+    for example in "$here"/examples/*.conf "$here/larder.toml.example"; do
         echo "$doc/examples/${example##*/}"
     done
     if [ "$scope" = system ]; then
@@ -117,7 +117,7 @@ install_files() {
     for page in "$here"/generated/*.[18]; do
         put "$page" "$man/man${page##*.}/${page##*/}"
     done
-    for example in "$here"/examples/*.conf; do
+    for example in "$here"/examples/*.conf "$here/larder.toml.example"; do
         put "$example" "$doc/examples/${example##*/}"
     done
     if [ "$scope" = system ]; then

@@ -117,8 +117,18 @@ fn run_once(start: &mut Start) -> Result<(), ServeError> {
 }
 
 async fn serve(start: &mut Start) -> Result<(), ServeError> {
-    let Start { settings, settings_file, listener, tcp, connections_max, signals, ready, reread, log, manager } =
-        start;
+    let Start {
+        settings,
+        settings_file,
+        listener,
+        tcp,
+        connections_max,
+        signals,
+        ready,
+        reread,
+        log,
+        manager,
+    } = start;
     let settings = Rc::new(settings.clone());
     let (cache, background) = Cache::open(&settings, Clock::start(), REGISTRY.len())?;
     let listener = listener.try_clone().and_then(UnixListener::from_std).map_err(ServeError::Runtime)?;

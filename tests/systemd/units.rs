@@ -124,7 +124,7 @@ fn the_installer_refuses_what_it_does_not_know() {
     assert!(!outcome.status.success() && outcome.stderr.contains("cargo build --release"), "{outcome:?}");
 }
 
-/// `systemd/generated` is what the program prints; `LARDER_BLESS=1` writes it anew.
+/// `systemd/generated` is what the program prints; `UPDATE_DOCUMENTS=1` writes it anew.
 #[test]
 fn manual_and_completions_are_those_of_this_program() {
     let print = |arguments: &[&str]| succeeds(&mut larderd(arguments));
@@ -142,11 +142,11 @@ fn manual_and_completions_are_those_of_this_program() {
     let dir = repository("systemd/generated");
     for (file, text) in pages {
         let path = dir.join(&file);
-        if std::env::var_os("LARDER_BLESS").is_some() {
+        if std::env::var_os("UPDATE_DOCUMENTS").is_some() {
             fs::write(&path, &text).unwrap();
         }
         let there = fs::read_to_string(&path).unwrap_or_default();
-        assert!(there == text, "{} is out of date: run this test with LARDER_BLESS=1", path.display());
+        assert!(there == text, "{} is out of date: run this test with UPDATE_DOCUMENTS=1", path.display());
     }
 }
 

@@ -70,7 +70,10 @@ pub(super) const EXIT_STATUS: &[(&str, &str)] = &[
         "0",
         "The daemon was told to stop; a subcommand did what it should, and check or doctor found nothing wrong",
     ),
-    ("1", "It could not start, go on or do what it should, and says why; check or doctor found something wrong"),
+    (
+        "1",
+        "It could not start, go on or do what it should, and says why; check or doctor found something wrong",
+    ),
     ("2", "check could not look"),
     ("64", "The command line is wrong"),
     ("78", "The settings are wrong; a service manager should not try again"),
