@@ -1,6 +1,7 @@
 //! The larderd program: reads the settings, takes the socket and the data directory, and serves until told to stop. Or
 //! does what a subcommand says.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -8,14 +9,17 @@ use std::rc::Rc;
 use larderd::config::{self, Command, ConfigError, Environment, Settings};
 use larderd::endpoint::Sharing;
 use larderd::logging::{LogHandle, Style};
-use larderd::server::{self, Start};
-use larderd::service::{self, Inherited, Manager};
+use larderd::server::{self, ServeError, Start};
+use larderd::service::{self, InheritedError, Manager};
 use larderd::{endpoint, limits_fd, logging, offline, signals};
 
 /// A merged generation is some hundred thousand allocations of the event loop's, freed by another thread: with glibc's
 /// allocator that thread holds the loop's arena for up to a tenth of a second, here the two do not meet.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// By sysexits.h, for what is wrong with settings and units.
+const EX_CONFIG: u8 = 78;
 
 fn main() -> ExitCode {
     let environment = Environment::of_process();
@@ -43,8 +47,19 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error}");
-            ExitCode::FAILURE
+            exit_code(&*error)
         }
+    }
+}
+
+/// What is set wrong stays wrong, however often a service manager tries.
+fn exit_code(error: &(dyn std::error::Error + 'static)) -> ExitCode {
+    let of_settings = error.downcast_ref::<ConfigError>().map(ConfigError::exit_status);
+    let in_vain =
+        matches!(error.downcast_ref(), Some(ServeError::Password(_))) || error.is::<InheritedError>();
+    match of_settings.or(in_vain.then_some(EX_CONFIG)) {
+        Some(status) => ExitCode::from(status),
+        None => ExitCode::FAILURE,
     }
 }
 
@@ -63,14 +78,13 @@ fn start(
     let files = limits_fd::raise(settings.max_connections);
     files.warning().into_iter().for_each(|warning| tracing::warn!("{warning}"));
     let _data = endpoint::lock_data(&settings.data)?;
-    // A socket that was handed to us belongs to who made it, with its mode and its name.
-    let place = inherited.as_ref().map(|inherited| inherited.path.clone());
-    let (listener, _socket) = if let Some(Inherited { listener, path }) = inherited {
-        if path != settings.socket {
-            let (given, set) = (path.display(), settings.socket.display());
-            tracing::info!("the service manager listens on {given}; the setting socket ({set}) is not used");
-        }
-        settings.socket = path;
+    // Sockets that were handed to us belong to who made them, with mode and name.
+    let place = inherited.unix.as_ref().map(|(_, path)| path.clone());
+    let address = inherited.tcp.as_ref().map(|(_, address)| *address);
+    for unused in settings.adopt(place.as_deref(), address)? {
+        tracing::info!("the setting {unused} is not used: the service manager has a socket listen elsewhere");
+    }
+    let (listener, _socket) = if let Some((listener, _)) = inherited.unix {
         (listener, None)
     } else {
         let sharing = Sharing {
@@ -80,7 +94,10 @@ fn start(
         let (listener, guard) = endpoint::listen(&settings.socket, sharing)?;
         (listener, Some(guard))
     };
-    let tcp = settings.tcp.map(endpoint::listen_tcp).transpose()?;
+    let tcp = match inherited.tcp {
+        Some((listener, _)) => Some(listener),
+        None => settings.tcp.map(endpoint::listen_tcp).transpose()?,
+    };
     server::run(Start {
         settings,
         settings_file,
@@ -89,7 +106,7 @@ fn start(
         connections_max: files.connections(),
         signals,
         ready: Box::new(move |settings| ready(settings, style)),
-        reread: Box::new(move || reread(place.as_deref())),
+        reread: Box::new(move || reread(place.as_deref(), address)),
         log,
         manager,
     })?;
@@ -97,14 +114,12 @@ fn start(
     Ok(())
 }
 
-/// The settings as they are now, from the same options and the same environment as at the start. The socket is `place`
-/// where it was not made by us.
-fn reread(place: Option<&Path>) -> Result<Settings, ConfigError> {
+/// The settings as they are now, from the same options and the same environment as at the start, with the sockets that were
+/// not made by us.
+fn reread(place: Option<&Path>, address: Option<SocketAddr>) -> Result<Settings, ConfigError> {
     match config::load(std::env::args_os(), &Environment::of_process(), server::version())? {
         Command::Run(mut config) => {
-            if let Some(place) = place {
-                place.clone_into(&mut config.settings.socket);
-            }
+            config.settings.adopt(place, address)?;
             Ok(config.settings)
         }
         Command::Print(_) | Command::Task(..) => unreachable!("the daemon was started with these options"),

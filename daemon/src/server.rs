@@ -81,7 +81,7 @@ pub enum ServeError {
     #[error("cannot start the event loop: {0}")]
     Runtime(#[source] std::io::Error),
     /// The password that clients are to give is not there.
-    #[error("password_file {0}")]
+    #[error("{0}")]
     Password(String),
     /// A part that everything depends on panicked.
     #[error("a background task ended unexpectedly; see the log above")]

@@ -1,6 +1,7 @@
 //! What the daemon tells a service manager. The manager here is a socket that the test reads: it runs anywhere.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -9,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::util::{Client, HANG, Reply, larderd, tool, wait_until};
+use crate::util::{Client, HANG, Reply, larderd, missing, repository, tool, wait_until};
 
 /// A daemon whose manager is the test.
 struct Managed {
@@ -167,6 +168,43 @@ fn signs_of_life_come_as_long_as_the_store_works() {
     // Meant for another process.
     let other = Managed::start(&[("WATCHDOG_USEC", &us), ("WATCHDOG_PID", "1")]);
     assert!(!other.hear_of("READY=1").contains("WATCHDOG"));
+}
+
+/// The first thread goes on, and answers PING; the threads that read and write files do not.
+#[test]
+fn no_signs_of_life_come_from_a_store_that_hangs() {
+    let Some(python) = tool("python3") else { return };
+    let within = Duration::from_millis(600);
+    let managed = Managed::start(&[("WATCHDOG_USEC", &within.as_micros().to_string())]);
+    managed.hear_of("READY=1");
+    let mut client = managed.client();
+    client.check("SET k v", "+OK");
+    client.check("CLEANUP", ":0");
+    managed.hear_of("WATCHDOG=1");
+    let mut holder = Command::new(python)
+        .arg(repository("tests/systemd/hold_threads.py"))
+        .arg(managed.child.id().to_string())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = String::new();
+    BufReader::new(holder.stdout.as_mut().unwrap()).read_line(&mut said).unwrap();
+    if !said.starts_with("held ") {
+        holder.wait().unwrap();
+        return missing("leave to trace a process", "run the tests as root");
+    }
+    // What was on its way is heard; then nothing, for as long as a manager would wait before it acts.
+    managed.manager.set_read_timeout(Some(within * 3)).unwrap();
+    let until = Instant::now() + HANG;
+    while managed.manager.recv(&mut [0; 4_096]).is_ok() {
+        assert!(Instant::now() < until, "signs of life while the store hangs");
+    }
+    client.check("PING", "+PONG");
+    drop(holder.stdin.take());
+    holder.wait().unwrap();
+    managed.manager.set_read_timeout(Some(HANG)).unwrap();
+    managed.hear_of("WATCHDOG=1");
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! The system service, installed by the script and run by a real systemd.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use super::machine::{Machine, SOCKET, SOURCE};
-use crate::util::{missing, repository, tool, wait_until};
+use crate::util::{Client, HANG, missing, repository, tool, wait_until};
 
 /// What an administrator is promised about stopping.
 const STOP: Duration = Duration::from_secs(5);
@@ -175,7 +177,7 @@ fn instances_have_places_of_their_own() {
     }
     let client = |name: &str| {
         let path = machine.path(&format!("/run/larder/{name}.sock"));
-        crate::util::Client::connect(&path).unwrap()
+        Client::connect(&path).unwrap()
     };
     client("blue").check("SET k blue", "+OK");
     client("green").check("SET k green", "+OK");
@@ -356,4 +358,54 @@ fn a_user_has_a_daemon_of_their_own() {
     let left = ann(&["find", "/home/ann", "-iname", "*larder*", "-not", "-path", "/home/ann/.local/state/*"]);
     assert_eq!(left, "");
     assert!(machine.path("/home/ann/.local/state/larder/larder.db").exists());
+}
+
+/// TCP and its password come from systemd, and the service has no network of its own all the same.
+#[test]
+fn tcp_is_for_those_who_give_the_password() {
+    let Some(machine) = Machine::boot() else { return };
+    // The machine shares the network with this one, where the usual port may be taken.
+    let example = fs::read_to_string(repository("systemd/examples/tcp.conf")).unwrap();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let drop_in = example.replace("127.0.0.1:6379", &format!("127.0.0.1:{port}"));
+    assert_ne!(example, drop_in);
+    machine.write("/etc/systemd/system/larderd.socket.d/tcp.conf", &drop_in);
+    machine.write("/etc/larder/larder.toml", "password_file = \"/etc/larder/password\"\n");
+    // Not there yet: that is wrong, and not tried for ever.
+    machine.install();
+    assert!(!machine.run(&["systemctl", "start", "larderd.service"]).status.success());
+    assert_eq!(machine.show("larderd.service", "ExecMainStatus"), "78", "{}", machine.log());
+    let script = "echo 'open sesame' | install -m 0400 -o larder /dev/stdin /etc/larder/password";
+    machine.succeeds(&["sh", "-c", script]);
+    machine.succeeds(&["systemctl", "restart", "larderd.socket"]);
+    let address = format!("127.0.0.1:{port}");
+    assert!(machine.client().cmd("CONFIG GET tcp").to_string().contains(&address));
+    let mut tcp = BufReader::new(TcpStream::connect(address).unwrap());
+    tcp.get_ref().set_read_timeout(Some(HANG)).unwrap();
+    let mut ask = |request: &str| {
+        tcp.get_mut().write_all(format!("{request}\n").as_bytes()).unwrap();
+        let mut reply = String::new();
+        tcp.read_line(&mut reply).unwrap();
+        reply.trim_end().to_owned()
+    };
+    assert!(ask("GET k").starts_with("-NOAUTH "));
+    assert!(ask("AUTH \"close sesame\"").starts_with("-WRONGPASS "));
+    assert_eq!(ask("AUTH \"open sesame\""), "+OK");
+    assert_eq!(ask("SET k v"), "+OK");
+    machine.client().check("GET k", "=v");
+    let pid = machine.main_pid();
+    let own = machine.succeeds(&["readlink", &format!("/proc/{pid}/ns/net"), "/proc/1/ns/net"]);
+    assert_ne!(own.lines().next(), own.lines().nth(1), "{own}");
+
+    // Open to all machines, and without a password: that is refused, and not tried for ever.
+    machine.succeeds(&["systemctl", "stop", "larderd.socket", "larderd.service"]);
+    machine.write(
+        "/etc/systemd/system/larderd.socket.d/tcp.conf",
+        &format!("[Socket]\nListenStream=0.0.0.0:{port}\n"),
+    );
+    machine.write("/etc/larder/larder.toml", "");
+    machine.succeeds(&["systemctl", "daemon-reload"]);
+    assert!(!machine.run(&["systemctl", "start", "larderd.service"]).status.success());
+    assert_eq!(machine.show("larderd.service", "ExecMainStatus"), "78", "{}", machine.log());
+    assert!(machine.log().contains("is open to other machines"), "{}", machine.log());
 }

@@ -23,7 +23,7 @@ mod task;
 pub mod units;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use error::{ConfigError, Origin, Problem};
@@ -296,6 +296,39 @@ impl Settings {
         (self.compress_from_bytes > 0).then_some(self.compress_from_bytes)
     }
 
+    /// What is wrong where clients of other machines could use the daemon without a password.
+    fn open_to_strangers(&self) -> Option<String> {
+        let tcp = self.tcp.filter(|tcp| !tcp.ip().is_loopback() && self.password_file.is_none())?;
+        Some(format!(
+            "tcp ({tcp}) is open to other machines, which may do what tcp_role says; set password_file, or use a loopback \
+             address such as 127.0.0.1"
+        ))
+    }
+
+    /// Takes sockets that were made already in the place of those that are set. The settings that were not used.
+    ///
+    /// # Errors
+    /// Where the TCP address is open to other machines, and there is no password.
+    pub fn adopt(
+        &mut self,
+        socket: Option<&Path>,
+        tcp: Option<SocketAddr>,
+    ) -> Result<Vec<String>, ConfigError> {
+        let mut unused = Vec::new();
+        if let Some(path) = socket.filter(|path| *path != self.socket) {
+            unused.push(format!("socket ({})", self.socket.display()));
+            path.clone_into(&mut self.socket);
+        }
+        if let Some(address) = tcp.filter(|address| Some(*address) != self.tcp) {
+            unused.extend(self.tcp.map(|set| format!("tcp ({set})")));
+            self.tcp = Some(address);
+        }
+        match self.open_to_strangers() {
+            Some(problem) => Err(ConfigError::Settings(vec![Problem::Conflict(problem)])),
+            None => Ok(unused),
+        }
+    }
+
     /// The value of the setting called `name`, as a person would write it.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<String> {
@@ -340,6 +373,18 @@ mod tests {
         assert_eq!(settings.max_value_bytes, larder_protocol::limits::VALUE_BYTES);
         assert_eq!(settings.output_stall.as_secs(), larder_protocol::limits::OUTPUT_STALL_SECS);
         assert_eq!(settings.log_level, Level::Info);
+    }
+
+    #[test]
+    fn sockets_that_are_there_go_before_those_that_are_set() {
+        let mut settings = Settings { socket: "/set".into(), ..Settings::default() };
+        assert!(settings.adopt(None, None).unwrap().is_empty());
+        let local = ([127, 0, 0, 1], 6379).into();
+        assert_eq!(settings.adopt(Some(Path::new("/there")), Some(local)).unwrap(), ["socket (/set)"]);
+        assert_eq!((settings.socket.as_path(), settings.tcp), (Path::new("/there"), Some(local)));
+        let open = ([0, 0, 0, 0], 6379).into();
+        let error = settings.adopt(None, Some(open)).unwrap_err().to_string();
+        assert!(error.contains("0.0.0.0:6379") && error.contains("password_file"), "{error}");
     }
 
     #[test]

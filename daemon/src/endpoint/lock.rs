@@ -63,7 +63,10 @@ pub fn owner_of_data(directory: &Path) -> io::Result<Option<u32>> {
         Err(error) => return Err(error),
     };
     let locked = file.metadata()?;
-    let Some(pid) = read_pid(&mut file) else { return Ok(None) };
+    let pid = read_pid(&mut file);
+    // Or we would find it open ourselves.
+    drop(file);
+    let Some(pid) = pid else { return Ok(None) };
     let open = match std::fs::read_dir(format!("/proc/{pid}/fd")) {
         Ok(open) => open,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

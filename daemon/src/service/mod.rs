@@ -11,7 +11,7 @@ mod status;
 
 use std::time::Duration;
 
-pub use listen::{Inherited, inherited};
+pub use listen::{Inherited, InheritedError, inherited};
 pub use pulse::run as pulse;
 
 use notify::Notifier;
