@@ -10,10 +10,10 @@ mod lock;
 mod socket;
 mod tcp;
 
-pub use directory::prepare_directory;
+pub use directory::{User, examine_directory, examine_for_socket, prepare_directory};
 pub use error::EndpointError;
-pub use lock::{DataLock, lock_data};
-pub use socket::{Sharing, SocketGuard, listen};
+pub use lock::{DataLock, lock_data, owner_of_data};
+pub use socket::{PATH_BYTES_MAX, Sharing, SocketGuard, listen};
 pub use tcp::listen_tcp;
 
 /// A temporary directory for us alone, whatever the umask, below which places can be prepared.

@@ -36,6 +36,7 @@ pub mod offline;
 mod process;
 mod pubsub;
 pub mod server;
+pub mod service;
 pub mod signals;
 mod slow_log;
 mod stats;

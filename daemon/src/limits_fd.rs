@@ -56,6 +56,23 @@ pub fn raise(max_connections: usize) -> OpenFiles {
     OpenFiles { allowed: soft.unwrap_or(u64::MAX), wanted }
 }
 
+/// As [`raise`] would leave it, without changing anything.
+#[must_use]
+pub fn look(max_connections: usize) -> OpenFiles {
+    let wanted = (max_connections as u64).saturating_add(OTHER_FILES);
+    OpenFiles { allowed: raised(getrlimit(Resource::Nofile), wanted).unwrap_or(u64::MAX), wanted }
+}
+
+/// As it is for process `pid`; `None` where the system does not tell.
+#[must_use]
+pub fn of_process(pid: u32, max_connections: usize) -> Option<OpenFiles> {
+    let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).ok()?;
+    let soft = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    let soft = soft.split_whitespace().next()?;
+    let allowed = if soft == "unlimited" { u64::MAX } else { soft.parse().ok()? };
+    Some(OpenFiles { allowed, wanted: (max_connections as u64).saturating_add(OTHER_FILES) })
+}
+
 /// The soft limit to set: what is wanted, but neither above the hard limit nor below what there is. `None` is no limit.
 fn raised(now: Rlimit, wanted: u64) -> Option<u64> {
     let soft = now.current?;
@@ -92,6 +109,8 @@ mod tests {
         let files = raise(1);
         assert_eq!(files.wanted, 1 + OTHER_FILES);
         assert_eq!(getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX), files.allowed);
+        assert_eq!(of_process(std::process::id(), 1), Some(files));
+        assert_eq!(look(1), files);
     }
 
     #[test]

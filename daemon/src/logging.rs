@@ -1,15 +1,19 @@
-//! The log: one line per event on standard error.
+//! The log: one line per event on standard error, in words or as JSON.
 //!
-//! Used by `main` once at start, and at a reload to change the level; everyone else logs through `tracing`. Under
+//! Used by `main` once at start, and at a reload to change level and format; everyone else logs through `tracing`. Under
 //! systemd each line begins with its priority, as sd-daemon(3) describes, and the journal adds the time; elsewhere it
-//! begins with time and level. Never colours anything, and never lets an event become two lines: what a client sent may
+//! begins with time and level. JSON has all of them as fields, and the priority in front under systemd. Never colours anything, and never lets an event become two lines: what a client sent may
 //! be part of it, and a line break there would forge an event.
 
 use std::ffi::OsStr;
 use std::fmt;
 use std::io;
 use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use serde_json::{Map, Value};
+use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
@@ -20,7 +24,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Registry, reload};
 
-use crate::config::Level;
+use crate::config::{Format, Level};
 
 /// How a line begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,29 +53,49 @@ impl Style {
     }
 }
 
-/// Changes the level while the daemon runs.
+/// Changes level and format while the daemon runs.
 #[derive(Clone, Debug)]
-pub struct LogHandle(reload::Handle<LevelFilter, Registry>);
+pub struct LogHandle {
+    level: reload::Handle<LevelFilter, Registry>,
+    json: Arc<AtomicBool>,
+}
 
 impl LogHandle {
     /// Logs from `level` up from now on.
     pub fn set_level(&self, level: Level) {
         // Fails only when the subscriber is gone, and then nothing is logged at any level.
-        let _ = self.0.reload(filter(level));
+        let _ = self.level.reload(filter(level));
+    }
+
+    /// Logs in `format` from now on.
+    pub fn set_format(&self, format: Format) {
+        self.json.store(format == Format::Json, Ordering::Relaxed);
     }
 }
 
 /// Starts the log. The first call in a process counts; a later one changes nothing, which is what tests need.
-pub fn init(level: Level, style: Style) -> LogHandle {
-    let (level_layer, handle) = reload::Layer::new(filter(level));
+pub fn init(level: Level, format: Format, style: Style) -> LogHandle {
+    let (level_layer, level) = reload::Layer::new(filter(level));
+    let handle = LogHandle { level, json: Arc::default() };
+    handle.set_format(format);
     let lines = Layer::new()
-        .event_format(Line(style))
+        .event_format(Line { style, json: Arc::clone(&handle.json) })
         .with_writer(io::stderr)
         .with_ansi(false)
         // A log that cannot be written must not end the daemon: the default reports it by `eprintln`, which panics.
         .log_internal_errors(false);
     let _ = tracing_subscriber::registry().with(level_layer).with(lines).try_init();
-    LogHandle(handle)
+    handle
+}
+
+/// Says why the daemon does not even start, before there is a log, in the way the log would.
+pub fn complain(style: Style, text: &str) {
+    for line in text.lines() {
+        match style {
+            Style::Journal => eprintln!("<{}>larderd: {line}", priority(tracing::Level::ERROR)),
+            Style::Plain => eprintln!("larderd: {line}"),
+        }
+    }
 }
 
 fn filter(level: Level) -> LevelFilter {
@@ -93,7 +117,10 @@ fn priority(level: tracing::Level) -> u8 {
     }
 }
 
-struct Line(Style);
+struct Line {
+    style: Style,
+    json: Arc<AtomicBool>,
+}
 
 impl<S, N> FormatEvent<S, N> for Line
 where
@@ -107,17 +134,67 @@ where
         event: &Event<'_>,
     ) -> fmt::Result {
         let level = *event.metadata().level();
-        match self.0 {
-            Style::Journal => write!(out, "<{}>", priority(level))?,
-            Style::Plain => {
-                SystemTime.format_time(&mut out)?;
-                write!(out, " {level:>5} ")?;
-            }
+        if self.style == Style::Journal {
+            write!(out, "<{}>", priority(level))?;
+        }
+        if self.json.load(Ordering::Relaxed) {
+            return writeln!(out, "{}", object(event)?);
+        }
+        if self.style == Style::Plain {
+            SystemTime.format_time(&mut out)?;
+            write!(out, " {level:>5} ")?;
         }
         let mut text = String::new();
         ctx.field_format().format_fields(Writer::new(&mut text), event)?;
         write_on_one_line(&mut out, &text)?;
         writeln!(out)
+    }
+}
+
+/// The event as JSON, in which a line break is `\n` anyway.
+fn object(event: &Event<'_>) -> Result<Value, fmt::Error> {
+    let mut time = String::new();
+    SystemTime.format_time(&mut Writer::new(&mut time))?;
+    let level = event.metadata().level().as_str().to_ascii_lowercase();
+    let mut fields = Fields(Map::new());
+    fields.0.insert("time".to_owned(), time.into());
+    fields.0.insert("level".to_owned(), level.into());
+    event.record(&mut fields);
+    Ok(Value::Object(fields.0))
+}
+
+/// The fields of an event, the message among them.
+struct Fields(Map<String, Value>);
+
+impl Fields {
+    fn add(&mut self, field: &Field, value: impl Into<Value>) {
+        self.0.insert(field.name().to_owned(), value.into());
+    }
+}
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.add(field, format!("{value:?}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.add(field, value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.add(field, value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.add(field, value);
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.add(field, value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.add(field, value);
     }
 }
 
@@ -153,13 +230,19 @@ mod tests {
     }
 
     fn logged(style: Style, level: Level, log: impl Fn(&LogHandle)) -> String {
+        logged_as(Format::Text, style, level, log)
+    }
+
+    fn logged_as(format: Format, style: Style, level: Level, log: impl Fn(&LogHandle)) -> String {
         let sink = Sink::default();
         let writer = sink.clone();
-        let (level_layer, handle) = reload::Layer::new(filter(level));
-        let lines =
-            Layer::new().event_format(Line(style)).with_writer(move || writer.clone()).with_ansi(false);
+        let (level_layer, level) = reload::Layer::new(filter(level));
+        let handle = LogHandle { level, json: Arc::default() };
+        handle.set_format(format);
+        let line = Line { style, json: Arc::clone(&handle.json) };
+        let lines = Layer::new().event_format(line).with_writer(move || writer.clone()).with_ansi(false);
         let subscriber = tracing_subscriber::registry().with(level_layer).with(lines);
-        tracing::subscriber::with_default(subscriber, || log(&LogHandle(handle)));
+        tracing::subscriber::with_default(subscriber, || log(&handle));
         let bytes = sink.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
     }
@@ -195,6 +278,32 @@ mod tests {
             text.lines().all(|line| line.starts_with("<6>") && !line.contains(char::is_control)),
             "{text:?}"
         );
+    }
+
+    #[test]
+    fn json_has_time_level_message_and_fields() {
+        let text = logged_as(Format::Json, Style::Plain, Level::Info, |_| {
+            tracing::warn!(entries = 3, path = "/x", "two\nlines");
+        });
+        assert_eq!(text.lines().count(), 1, "{text}");
+        let object: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(object["level"], "warn");
+        assert_eq!(object["message"], "two\nlines");
+        assert_eq!((&object["entries"], &object["path"]), (&3.into(), &"/x".into()));
+        assert!(object["time"].as_str().unwrap().ends_with('Z'), "{text}");
+        let text = logged_as(Format::Json, Style::Journal, Level::Info, |_| tracing::info!("x"));
+        assert!(text.starts_with("<6>{\""), "{text}");
+    }
+
+    #[test]
+    fn the_format_can_change() {
+        let text = logged(Style::Journal, Level::Info, |handle| {
+            tracing::info!("one");
+            handle.set_format(Format::Json);
+            tracing::info!("two");
+        });
+        let second = text.lines().nth(1).unwrap();
+        assert!(text.starts_with("<6>one\n") && second.ends_with("\"message\":\"two\"}"), "{text}");
     }
 
     #[test]

@@ -1,13 +1,16 @@
 //! The larderd program: reads the settings, takes the socket and the data directory, and serves until told to stop. Or
 //! does what a subcommand says.
 
-use std::path::PathBuf;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::rc::Rc;
 
 use larderd::config::{self, Command, ConfigError, Environment, Settings};
 use larderd::endpoint::Sharing;
-use larderd::logging::LogHandle;
-use larderd::server::{self, Start};
+use larderd::logging::{LogHandle, Style};
+use larderd::server::{self, ServeError, Start};
+use larderd::service::{self, InheritedError, Manager};
 use larderd::{endpoint, limits_fd, logging, offline, signals};
 
 /// A merged generation is some hundred thousand allocations of the event loop's, freed by another thread: with glibc's
@@ -15,10 +18,15 @@ use larderd::{endpoint, limits_fd, logging, offline, signals};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// By sysexits.h, for what is wrong with settings and units.
+const EX_CONFIG: u8 = 78;
+
 fn main() -> ExitCode {
     let environment = Environment::of_process();
     // Whatever is created, the data files foremost, is for this user alone; the socket gets its own mode.
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+    let journal = std::env::var_os("JOURNAL_STREAM");
+    let style = Style::detect(journal.as_deref());
     let config = match config::load(std::env::args_os(), &environment, server::version()) {
         Ok(Command::Run(config)) => config,
         Ok(Command::Task(task, config)) => return offline::run(&task, &config),
@@ -27,39 +35,69 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Err(error) => {
-            eprintln!("larderd: {error}");
+            logging::complain(style, &error.to_string());
             return ExitCode::from(error.exit_status());
         }
     };
-    let journal = std::env::var_os("JOURNAL_STREAM");
-    let log = logging::init(config.settings.log_level, logging::Style::detect(journal.as_deref()));
+    let log = logging::init(config.settings.log_level, config.settings.log_format, style);
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    match start(config.settings, config.file, log) {
+    match start(config.settings, config.file, log, style) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error}");
-            ExitCode::FAILURE
+            exit_code(&*error)
         }
     }
 }
 
+/// What is set wrong stays wrong, however often a service manager tries.
+fn exit_code(error: &(dyn std::error::Error + 'static)) -> ExitCode {
+    let of_settings = error.downcast_ref::<ConfigError>().map(ConfigError::exit_status);
+    let in_vain =
+        matches!(error.downcast_ref(), Some(ServeError::Password(_))) || error.is::<InheritedError>();
+    match of_settings.or(in_vain.then_some(EX_CONFIG)) {
+        Some(status) => ExitCode::from(status),
+        None => ExitCode::FAILURE,
+    }
+}
+
 fn start(
-    settings: Settings,
+    mut settings: Settings,
     settings_file: Option<PathBuf>,
     log: LogHandle,
+    style: Style,
 ) -> Result<(), Box<dyn std::error::Error>> {
+    // Before there are threads, as it changes the environment.
+    let inherited = service::inherited()?;
+    let manager = Rc::new(Manager::of_process());
     // Early, so that a signal during the start is not lost.
     let signals = signals::listen()?;
     // Fewer files mean fewer connections, nothing worse.
     let files = limits_fd::raise(settings.max_connections);
     files.warning().into_iter().for_each(|warning| tracing::warn!("{warning}"));
     let _data = endpoint::lock_data(&settings.data)?;
-    let sharing =
-        Sharing { mode: settings.socket_mode, group: settings.socket_group.as_ref().map(|group| group.id) };
-    let (listener, _socket) = endpoint::listen(&settings.socket, sharing)?;
-    let tcp = settings.tcp.map(endpoint::listen_tcp).transpose()?;
+    // Sockets that were handed to us belong to who made them, with mode and name.
+    let place = inherited.unix.as_ref().map(|(_, path)| path.clone());
+    let address = inherited.tcp.as_ref().map(|(_, address)| *address);
+    for unused in settings.adopt(place.as_deref(), address)? {
+        tracing::info!("the setting {unused} is not used: the service manager has a socket listen elsewhere");
+    }
+    let (listener, _socket) = if let Some((listener, _)) = inherited.unix {
+        (listener, None)
+    } else {
+        let sharing = Sharing {
+            mode: settings.socket_mode,
+            group: settings.socket_group.as_ref().map(|group| group.id),
+        };
+        let (listener, guard) = endpoint::listen(&settings.socket, sharing)?;
+        (listener, Some(guard))
+    };
+    let tcp = match inherited.tcp {
+        Some((listener, _)) => Some(listener),
+        None => settings.tcp.map(endpoint::listen_tcp).transpose()?,
+    };
     server::run(Start {
         settings,
         settings_file,
@@ -67,24 +105,29 @@ fn start(
         tcp,
         connections_max: files.connections(),
         signals,
-        ready,
-        reread: Box::new(reread),
+        ready: Box::new(move |settings| ready(settings, style)),
+        reread: Box::new(move || reread(place.as_deref(), address)),
         log,
+        manager,
     })?;
     tracing::info!("stopped");
     Ok(())
 }
 
-/// The settings as they are now, from the same options and the same environment as at the start.
-fn reread() -> Result<Settings, ConfigError> {
+/// The settings as they are now, from the same options and the same environment as at the start, with the sockets that were
+/// not made by us.
+fn reread(place: Option<&Path>, address: Option<SocketAddr>) -> Result<Settings, ConfigError> {
     match config::load(std::env::args_os(), &Environment::of_process(), server::version())? {
-        Command::Run(config) => Ok(config.settings),
+        Command::Run(mut config) => {
+            config.settings.adopt(place, address)?;
+            Ok(config.settings)
+        }
         Command::Print(_) | Command::Task(..) => unreachable!("the daemon was started with these options"),
     }
 }
 
-/// Says where to reach the daemon and what to try first.
-fn ready(settings: &Settings) {
+/// Says where to reach the daemon and, to whoever started it by hand, what to try first.
+fn ready(settings: &Settings, style: Style) {
     let socket = settings.socket.display();
     tracing::info!("larderd {} serving {socket}, data in {}", server::version(), settings.data.display());
     if let Some(tcp) = settings.tcp {
@@ -95,6 +138,8 @@ fn ready(settings: &Settings) {
         };
         tracing::info!("serving {tcp} as well, for {who}, as {}", settings.tcp_role.as_str());
     }
-    println!("larderd is ready on {socket}");
-    println!("try:  printf 'SET hello world\\nGET hello\\nSTATS\\nQUIT\\n' | nc -U {socket}");
+    if style == Style::Plain {
+        println!("larderd is ready on {socket}");
+        println!("try:  printf 'SET hello world\\nGET hello\\nSTATS\\nQUIT\\n' | nc -U {socket}");
+    }
 }

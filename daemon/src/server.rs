@@ -27,6 +27,7 @@ use crate::config::{ConfigError, Reloaded, Settings};
 use crate::conn::{self, Stream};
 use crate::error::AccessError;
 use crate::logging::LogHandle;
+use crate::service::{self, Manager};
 use crate::signals::Signal;
 use crate::store::{self, StoreError};
 use crate::stream;
@@ -61,11 +62,13 @@ pub struct Start {
     /// What the process is told from outside.
     pub signals: mpsc::Receiver<Signal>,
     /// Called once connections are served.
-    pub ready: fn(&Settings),
+    pub ready: Box<dyn Fn(&Settings)>,
     /// Reads the settings anew, from wherever they came.
     pub reread: Box<dyn Fn() -> Result<Settings, ConfigError>>,
-    /// For changing the level of the log.
+    /// For changing the log.
     pub log: LogHandle,
+    /// Who is told how it is going.
+    pub manager: Rc<Manager>,
 }
 
 /// Why the daemon ended other than by being told to.
@@ -78,7 +81,7 @@ pub enum ServeError {
     #[error("cannot start the event loop: {0}")]
     Runtime(#[source] std::io::Error),
     /// The password that clients are to give is not there.
-    #[error("password_file {0}")]
+    #[error("{0}")]
     Password(String),
     /// A part that everything depends on panicked.
     #[error("a background task ended unexpectedly; see the log above")]
@@ -93,7 +96,10 @@ pub fn run(mut start: Start) -> Result<(), ServeError> {
     for _ in 0..REPAIRS_MAX {
         match run_once(&mut start) {
             // Connections are cut off, but new ones wait in the listening socket meanwhile.
-            Err(ServeError::Store(error)) if error.is_damage() => tracing::error!("{error}"),
+            Err(ServeError::Store(error)) if error.is_damage() => {
+                tracing::error!("{error}");
+                start.manager.repairing();
+            }
             ended => return ended,
         }
     }
@@ -111,8 +117,18 @@ fn run_once(start: &mut Start) -> Result<(), ServeError> {
 }
 
 async fn serve(start: &mut Start) -> Result<(), ServeError> {
-    let Start { settings, settings_file, listener, tcp, connections_max, signals, ready, reread, log } =
-        start;
+    let Start {
+        settings,
+        settings_file,
+        listener,
+        tcp,
+        connections_max,
+        signals,
+        ready,
+        reread,
+        log,
+        manager,
+    } = start;
     let settings = Rc::new(settings.clone());
     let (cache, background) = Cache::open(&settings, Clock::start(), REGISTRY.len())?;
     let listener = listener.try_clone().and_then(UnixListener::from_std).map_err(ServeError::Runtime)?;
@@ -128,7 +144,11 @@ async fn serve(start: &mut Start) -> Result<(), ServeError> {
     background.spawn_local(stream::run(Rc::clone(&host)));
     tell(&host, EventKind::Start, cmd::VERSION);
     let mut clients = Connections::new(Rc::clone(&host), *connections_max);
+    if manager.listens() {
+        background.spawn_local(service::pulse(Rc::clone(&host), Rc::clone(manager)));
+    }
     ready(&settings);
+    manager.serving();
     let ended = loop {
         tokio::select! {
             accepted = listener.accept() => {
@@ -139,7 +159,10 @@ async fn serve(start: &mut Start) -> Result<(), ServeError> {
             }
             Some(signal) = signals.recv() => match signal {
                 Signal::Stop => break Ok(()),
-                Signal::Reload => reload(&host, reread()),
+                Signal::Reload => {
+                    manager.reloading();
+                    manager.reloaded(&reload(&host, reread()));
+                }
                 Signal::Report => report(&host).await,
             },
             () = host.clients.stop().cancelled() => break Ok(()),
@@ -154,6 +177,7 @@ async fn serve(start: &mut Start) -> Result<(), ServeError> {
     drop((listener, tcp));
     if ended.is_ok() {
         tracing::info!("stopping");
+        manager.stopping();
         tell(&host, EventKind::Stop, "");
         clients.drain().await;
         host.cache.stop().await;
@@ -324,23 +348,24 @@ async fn accept_tcp(listener: Option<&TcpListener>) -> std::io::Result<TcpStream
     }
 }
 
-/// Takes over what may change. Settings that cannot be read or make no sense leave everything as it was.
-fn reload(host: &Host, fresh: Result<Settings, ConfigError>) {
+/// Takes over what may change, and says in one line what came of it. Settings that cannot be read or make no sense leave
+/// everything as it was.
+fn reload(host: &Host, fresh: Result<Settings, ConfigError>) -> String {
     let reloaded = fresh.map_err(|error| error.to_string()).and_then(|fresh| host.reload(&fresh));
     let Reloaded { changed, need_restart } = match reloaded {
         Ok(reloaded) => reloaded,
         Err(error) => {
-            tracing::error!("the settings stay as they are: {error}");
-            return;
+            for problem in error.lines() {
+                tracing::error!("the settings stay as they are: {problem}");
+            }
+            return "The settings stay as they are: the new ones are wrong, see the log".to_owned();
         }
     };
     tell(host, EventKind::Reload, &changed.join(", "));
     let list = |names: &[&str]| if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
-    tracing::info!(
-        "settings reloaded, changed: {}; waiting for a restart: {}",
-        list(&changed),
-        list(&need_restart)
-    );
+    let outcome = format!("changed: {}; waiting for a restart: {}", list(&changed), list(&need_restart));
+    tracing::info!("settings reloaded, {outcome}");
+    format!("Settings reloaded, {outcome}")
 }
 
 /// Tells those who listen.

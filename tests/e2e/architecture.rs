@@ -16,6 +16,9 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("ratatui", &["tui/src/view/", "tui/src/terminal.rs"]),
     ("crossterm", &["tui/src/input.rs", "tui/src/terminal.rs"]),
     ("toml::", &["daemon/src/config/"]),
+    ("clap_mangen", &["daemon/src/config/pages.rs", "tui/src/args.rs"]),
+    ("listenfd", &["daemon/src/service/"]),
+    ("UnixDatagram", &["daemon/src/service/"]),
     (
         "UnixStream",
         &[

@@ -31,7 +31,7 @@
 //! | [`packages`] | real data: `tests/packages.py` on a sample of the machine's package list |
 //! | [`benchmarks`] | the scripts of `tests/bench/` run to their end |
 //! | [`architecture`] | house rules: who may name what, and how long a file may get |
-//! | [`systemd`] | the unit file, as systemd itself judges it |
+//! | [`systemd`] | as a service: in `tests/systemd/`, with a systemd of its own where that is possible |
 //! | [`util`] | the harness: daemon, client, optional tools, waiting |
 //!
 //! Tests that want a program which is not part of Rust look for it and say `skipped: needs ...` where it is
@@ -64,6 +64,7 @@ mod readme;
 mod restart;
 mod running;
 mod stream;
+#[path = "../systemd/mod.rs"]
 mod systemd;
 mod tiers;
 mod transactions;

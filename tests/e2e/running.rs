@@ -304,3 +304,61 @@ fn a_reload_takes_over_what_may_change_and_leaves_bad_settings_alone() {
     client.check("SET k v", "+OK");
     assert!((69..=70).contains(&client.int("TTL k")));
 }
+
+#[test]
+fn the_log_can_be_json() {
+    let daemon = Daemon::start(&["--log-format", "json"]);
+    daemon.signal(Signal::USR1);
+    let line = wait_until("the statistics", || {
+        let output = daemon.output();
+        output.lines().find(|line| line.contains("statistics")).map(str::to_owned).ok_or(output.clone())
+    });
+    let object: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(object["level"], "info");
+    let message = object["message"].as_str().unwrap();
+    let stats: serde_json::Value =
+        serde_json::from_str(message.strip_prefix("statistics ").unwrap()).unwrap();
+    assert_eq!(stats["pid"], daemon.pid());
+    // It can be changed as any setting can.
+    daemon.client().check("CONFIG SET log_format text", "+OK");
+    daemon.signal(Signal::USR1);
+    wait_until("a line of text", || {
+        let output = daemon.output();
+        if output.contains("  INFO statistics {") { Ok(()) } else { Err(output) }
+    });
+}
+
+#[test]
+fn the_doctor_says_what_is_wrong_and_what_to_do() {
+    let mut daemon = Daemon::start(&[]);
+    fs::set_permissions(daemon.dir(), fs::Permissions::from_mode(0o700)).unwrap();
+    let places = [daemon.socket().to_owned(), daemon.dir().join("data")];
+    let doctor = |options: &[&str]| {
+        let mut words = vec!["doctor", "--socket", text(&places[0]), "--data", text(&places[1])];
+        words.extend(options);
+        run(&mut larderd(&words))
+    };
+    let well = doctor(&["--disk-cap", "256MiB"]);
+    assert_eq!(well.status.code(), Some(0), "{well:?}");
+    check_names(
+        &well.stdout,
+        &["answers PING in", &format!("process {} has", daemon.pid()), "nothing is wrong"],
+    );
+
+    // Another daemon's socket is not this one's.
+    let other = Daemon::start(&[]);
+    let wrong = run(&mut larderd(&["doctor", "--socket", text(other.socket()), "--data", text(&places[1])]));
+    assert_eq!(wrong.status.code(), Some(1), "{wrong:?}");
+    check_names(&wrong.stdout, &["WRONG  socket", "has its data in", "1 thing is wrong"]);
+
+    daemon.kill9();
+    let gone = doctor(&[]);
+    assert_eq!(gone.status.code(), Some(1), "{gone:?}");
+    check_names(&gone.stdout, &["nobody answers on", "-> start it", "daemon       none has"]);
+    fs::write(
+        places[1].join("larder.db"),
+        "no database, but longer than the hundred bytes of a header".repeat(3),
+    )
+    .unwrap();
+    check_names(&doctor(&[]).stdout, &["WRONG  SQLite", "it is no SQLite database"]);
+}

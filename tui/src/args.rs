@@ -74,6 +74,7 @@ pub fn parse(
     variable: impl Fn(&str) -> Option<OsString>,
 ) -> Result<Asked, String> {
     match command().try_get_matches_from(args) {
+        Ok(matches) if matches.get_flag("man") => Ok(Asked::Print(man())),
         Ok(matches) if matches.get_flag("version") => {
             Ok(Asked::Print(format!("larder-top {}\n", env!("CARGO_PKG_VERSION"))))
         }
@@ -84,6 +85,16 @@ pub fn parse(
         Err(error) if error.kind() == ErrorKind::DisplayHelp => Ok(Asked::Print(error.render().to_string())),
         Err(error) => Err(error.render().to_string().trim_end().to_owned()),
     }
+}
+
+/// The manual page.
+fn man() -> String {
+    let page = clap_mangen::Man::new(command()).section("1").manual("larder");
+    let mut text = Vec::new();
+    page.source(concat!("larder ", env!("CARGO_PKG_VERSION")))
+        .render(&mut text)
+        .expect("writing to memory cannot fail");
+    String::from_utf8(text).expect("made from text")
 }
 
 /// The completions of a shell.
@@ -152,6 +163,7 @@ fn command() -> Command {
                 .value_parser(value_parser!(Shell))
                 .help("Print completions for bash, zsh, fish, elvish or powershell and leave"),
         )
+        .arg(flag("man", "Print the manual page and leave"))
         .arg(flag("version", "Print the version and leave").short('V'))
         .disable_help_flag(true)
         .arg(Arg::new("help").short('h').long("help").action(ArgAction::Help).help("Print this and leave"))
@@ -268,6 +280,8 @@ mod tests {
         ] {
             assert!(help.contains(word), "{word}\n{help}");
         }
+        let Ok(Asked::Print(man)) = asked(&["--man"], &[]) else { panic!() };
+        assert!(man.contains(".TH larder-top 1") && man.contains("Exit codes:"), "{man}");
         let Ok(Asked::Print(version)) = asked(&["-V"], &[]) else { panic!() };
         assert_eq!(version, format!("larder-top {}\n", env!("CARGO_PKG_VERSION")));
     }

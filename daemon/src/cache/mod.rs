@@ -26,6 +26,7 @@ mod look_up;
 mod memory;
 mod order;
 mod preload;
+mod probe;
 mod random_key;
 mod room;
 #[cfg(test)]
@@ -71,6 +72,7 @@ use backup::BackingUp;
 use clean::Cleaning;
 use hot::Hot;
 use loads::Ticket;
+use probe::Probe;
 use settings::{Config, Live};
 use tiers::{Tiers, Wanted};
 use walk::Walks;
@@ -133,6 +135,7 @@ struct Inner {
     walks: Walks,
     hot: Hot,
     notices: Notices,
+    probe: Probe,
     /// Why the keeper cannot merge at present, if so.
     no_merge: Option<String>,
     /// Why there is no next journal at present, if so.
@@ -172,6 +175,7 @@ impl Cache {
             walks: Walks::default(),
             hot: Hot::default(),
             notices: Notices::default(),
+            probe: Probe::default(),
             no_merge: None,
             no_spare: None,
             full: None,

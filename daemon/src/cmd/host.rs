@@ -132,6 +132,7 @@ impl Host {
         self.cache.apply(&settings);
         if let Some(log) = &self.log {
             log.set_level(settings.log_level);
+            log.set_format(settings.log_format);
         }
         self.settings.replace(Rc::new(settings));
         self.judge_clients();

@@ -3,12 +3,15 @@
 //! Used by the loader. Finds out what was given and makes the help; what the values mean is not known here.
 
 use std::ffi::OsString;
+use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use clap::error::ErrorKind;
-use clap::{Arg, ArgAction, ArgMatches, value_parser};
+use clap::{Arg, ArgAction, ArgMatches, ValueHint, value_parser};
+use clap_complete::Shell;
 
 use super::error::ConfigError;
+use super::pages;
 use super::table::{SETTINGS, Setting};
 use super::task::{self, Task};
 
@@ -44,12 +47,39 @@ impl Options {
 /// The options' names, which clap wants to borrow for as long as the program runs.
 static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| SETTINGS.iter().map(Setting::option).collect());
 
-const AFTER_HELP: &str = "\
+/// How settings are given, for the help and the manual.
+pub(super) const ABOUT_SETTINGS: &str = "\
 Each setting can also be given by its environment variable or in a TOML file, where its name is written with
 underscores: memory_cap = \"128MiB\". An option wins over the environment, the environment over the file.
 Sizes are bytes or have a unit: 64MiB and 1KiB count in 1024s, 64MB and 1k in 1000s.
-Durations have a unit: 200ms, 90s, 5m, 1h, 7d.
-SIGHUP reads the configuration again; SIGTERM stops the daemon; SIGUSR1 logs the statistics.";
+Durations have a unit: 200ms, 90s, 5m, 1h, 7d.";
+
+/// What the daemon does when it is sent a signal.
+pub(super) const SIGNALS: &[(&str, &str)] = &[
+    (
+        "SIGTERM, SIGINT",
+        "Answers what has been asked and stops, within 5 seconds; a second one ends it at once",
+    ),
+    ("SIGHUP", "Reads the settings again; what is wrong with them is logged, and the old ones stay"),
+    ("SIGUSR1", "Logs the statistics"),
+];
+
+/// How the program ends.
+pub(super) const EXIT_STATUS: &[(&str, &str)] = &[
+    (
+        "0",
+        "The daemon was told to stop; a subcommand did what it should, and check or doctor found nothing wrong",
+    ),
+    (
+        "1",
+        "It could not start, go on or do what it should, and says why; check or doctor found something wrong",
+    ),
+    ("2", "check could not look"),
+    ("64", "The command line is wrong"),
+    ("78", "The settings are wrong; a service manager should not try again"),
+    ("101", "A bug"),
+    ("128 + n", "It was told to stop twice, by signal n, and did not wait for its clients"),
+];
 
 /// Reads the command line, program name first.
 ///
@@ -66,6 +96,14 @@ pub(super) fn parse(args: impl Iterator<Item = OsString>) -> Result<Asked, Confi
                 task: Some(Task::of(&name, &mut matches)),
                 matches,
             },
+            None if matches.contains_id("completions") => {
+                let shell = matches.remove_one::<Shell>("completions").expect("it is there");
+                return Ok(Asked::Help(pages::completions(shell)));
+            }
+            None if matches.contains_id("man") => {
+                let page = matches.remove_one::<String>("man").expect("it is there");
+                return Ok(Asked::Help(pages::man(&page)));
+            }
             None => Options {
                 config: matches.remove_one("config"),
                 print_config: matches.get_flag("print-config"),
@@ -80,7 +118,8 @@ pub(super) fn parse(args: impl Iterator<Item = OsString>) -> Result<Asked, Confi
     }
 }
 
-fn command() -> clap::Command {
+/// The command line, as clap knows it.
+pub(super) fn command() -> clap::Command {
     let flag = |name: &'static str, help: &'static str| {
         Arg::new(name).long(name).action(ArgAction::SetTrue).help(help).help_heading("Commands")
     };
@@ -90,16 +129,47 @@ fn command() -> clap::Command {
         .arg(config())
         .arg(flag("check-config", "Check the configuration, say what is wrong with it and leave"))
         .arg(flag("print-config", "Print every setting with its value and where that came from, and leave"))
+        .arg(
+            Arg::new("completions")
+                .long("completions")
+                .value_name("SHELL")
+                .value_parser(value_parser!(Shell))
+                .hide_possible_values(true)
+                .help("Print completions for bash, zsh, fish, elvish or powershell and leave")
+                .help_heading("Commands"),
+        )
+        .arg(
+            Arg::new("man")
+                .long("man")
+                .value_name("SUBCOMMAND")
+                .num_args(0..=1)
+                .default_missing_value(pages::MAIN)
+                .value_parser(task::names().chain([pages::MAIN]).collect::<Vec<_>>())
+                .hide_possible_values(true)
+                .help("Print the manual page, or that of a subcommand, and leave")
+                .help_heading("Commands"),
+        )
         .arg(flag("version", "Print the version and leave").short('V'))
         .disable_help_flag(true)
         .arg(help_flag())
         .next_line_help(true)
-        .after_help(AFTER_HELP)
+        .after_help(after_help())
         .subcommands(task::commands())
         .subcommand_help_heading("Subcommands, for looking after the data")
         .subcommand_value_name("SUBCOMMAND")
         .args_conflicts_with_subcommands(true)
         .disable_help_subcommand(true)
+}
+
+fn after_help() -> String {
+    let mut text = ABOUT_SETTINGS.to_owned();
+    for (heading, rows) in [("Signals", SIGNALS), ("Exit status", EXIT_STATUS)] {
+        text.push_str(&["\n\n", heading, ":"].concat());
+        for (term, meaning) in rows {
+            write!(text, "\n  {term:<15} {meaning}").expect("writing to a string cannot fail");
+        }
+    }
+    text
 }
 
 /// `--config`, for the daemon and the subcommands alike.
@@ -108,6 +178,7 @@ pub(super) fn config() -> Arg {
         .long("config")
         .value_name("FILE")
         .value_parser(value_parser!(OsString))
+        .value_hint(ValueHint::FilePath)
         .help(
             "File to read settings from; by default larder/larder.toml in $XDG_CONFIG_HOME, ~/.config or, for root,\n\
              /etc, if it is there\n[LARDER_CONFIG]",
@@ -135,6 +206,7 @@ fn option(setting: &'static Setting, name: &'static str) -> Arg {
         .long(name)
         .value_name(setting.kind.placeholder())
         .value_parser(value_parser!(OsString))
+        .value_hint(if setting.kind.is_path() { ValueHint::AnyPath } else { ValueHint::Other })
         .help(help(setting))
         .help_heading(setting.group.title())
 }
@@ -189,7 +261,15 @@ mod tests {
             );
             assert!(help.contains(&format!("[{}, default ", setting.variable())), "{help}");
         }
-        for flag in ["--config <FILE>", "--check-config", "--print-config", "--version", "-h, --help"] {
+        for flag in [
+            "--config <FILE>",
+            "--check-config",
+            "--print-config",
+            "--completions <SHELL>",
+            "--man",
+            "--version",
+            "-h, --help",
+        ] {
             assert!(help.contains(flag), "{flag}\n{help}");
         }
         assert!(help.lines().all(|line| line.len() <= 132 && !line.ends_with(' ')), "{help}");

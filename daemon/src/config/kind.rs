@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::units::{self, show_bytes, show_span};
-use super::{Durability, Level, Settings};
+use super::{Durability, Format, Level, Settings};
 use crate::access::Role;
 use crate::access::names::{Groups, Named, Users};
 use crate::notices::Told;
@@ -54,6 +54,8 @@ pub enum Kind {
     Durability(Field<Durability>),
     /// The least important event that is logged.
     Level(Field<Level>),
+    /// What a line of the log looks like.
+    Format(Field<Format>),
     /// Which changes of keys are told.
     Told(Field<Told>),
 }
@@ -75,6 +77,7 @@ impl Kind {
             Self::Span(..) | Self::MaybeSpan(..) => "DURATION",
             Self::Durability(_) => "WHEN",
             Self::Level(_) => "LEVEL",
+            Self::Format(_) => "FORMAT",
             Self::Told(_) => "LETTERS",
         }
     }
@@ -106,6 +109,7 @@ impl Kind {
             | Self::MaybeAddress(_)
             | Self::Durability(_)
             | Self::Level(_)
+            | Self::Format(_)
             | Self::Told(_) => None,
         }
     }
@@ -165,6 +169,7 @@ impl Kind {
                 *(field.of_mut)(settings) = choose(text, Durability::ALL, Durability::as_str)?;
             }
             Self::Level(field) => *(field.of_mut)(settings) = choose(text, Level::ALL, Level::as_str)?,
+            Self::Format(field) => *(field.of_mut)(settings) = choose(text, Format::ALL, Format::as_str)?,
             Self::Told(field) => *(field.of_mut)(settings) = text.parse()?,
         }
         Ok(())
@@ -191,6 +196,7 @@ impl Kind {
             Self::MaybeSpan(field, _) => show_span((field.of)(settings).unwrap_or_default()),
             Self::Durability(field) => (field.of)(settings).as_str().to_owned(),
             Self::Level(field) => (field.of)(settings).as_str().to_owned(),
+            Self::Format(field) => (field.of)(settings).as_str().to_owned(),
             Self::Told(field) => (field.of)(settings).to_string(),
         }
     }
@@ -255,6 +261,7 @@ mod tests {
             ("sync_interval", "2s", "out of range; from 1ms to 1s"),
             ("durability", "Commit", "not one of commit, fsync, memory"),
             ("log_level", "trace", "not one of error, warn, info, debug"),
+            ("log_format", "xml", "not one of text, json"),
             ("socket", "", "an empty path"),
             ("tcp", "6379", "not an address and port such as 127.0.0.1:6379"),
             ("tcp_role", "root", "not one of read-only, normal, admin"),

@@ -287,15 +287,7 @@ impl Loader {
                 show_bytes(disk_cap_bytes)
             )));
         }
-        let Settings { tcp, ref password_file, .. } = self.settings;
-        if let Some(tcp) = tcp.filter(|tcp| !tcp.ip().is_loopback())
-            && password_file.is_none()
-        {
-            self.problems.push(Problem::Conflict(format!(
-                "tcp ({tcp}) is open to other machines, which may do what tcp_role says; set password_file, or use a \
-                 loopback address such as 127.0.0.1"
-            )));
-        }
+        self.problems.extend(self.settings.open_to_strangers().map(Problem::Conflict));
         if merge_bytes > buffer_cap_bytes / 2 {
             // The other half is for what is being merged: writers would wait for a merge that starts only above theirs.
             self.problems.push(Problem::Conflict(format!(

@@ -15,6 +15,7 @@ mod file;
 pub mod kind;
 mod load;
 mod nearest;
+mod pages;
 mod paths;
 mod rewrite;
 pub mod table;
@@ -22,7 +23,7 @@ mod task;
 pub mod units;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use error::{ConfigError, Origin, Problem};
@@ -95,6 +96,7 @@ pub struct Settings {
     pub slow_command: Option<Duration>,
     pub slow_commands_kept: usize,
     pub log_level: Level,
+    pub log_format: Format,
 }
 
 /// When a write is answered.
@@ -150,6 +152,30 @@ impl Level {
             Self::Warn => "warn",
             Self::Info => "info",
             Self::Debug => "debug",
+        }
+    }
+}
+
+/// What a line of the log looks like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// Words, for people.
+    #[default]
+    Text,
+    /// An object with its fields, for programs.
+    Json,
+}
+
+impl Format {
+    /// All of them, in the order the help lists them.
+    pub const ALL: &[Self] = &[Self::Text, Self::Json];
+
+    /// The word that sets it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Json => "json",
         }
     }
 }
@@ -211,6 +237,7 @@ impl Default for Settings {
             slow_command: None,
             slow_commands_kept: 0,
             log_level: Level::default(),
+            log_format: Format::default(),
         };
         for setting in SETTINGS {
             if let Some(text) = setting.default.fixed(&setting.kind) {
@@ -269,6 +296,39 @@ impl Settings {
         (self.compress_from_bytes > 0).then_some(self.compress_from_bytes)
     }
 
+    /// What is wrong where clients of other machines could use the daemon without a password.
+    fn open_to_strangers(&self) -> Option<String> {
+        let tcp = self.tcp.filter(|tcp| !tcp.ip().is_loopback() && self.password_file.is_none())?;
+        Some(format!(
+            "tcp ({tcp}) is open to other machines, which may do what tcp_role says; set password_file, or use a loopback \
+             address such as 127.0.0.1"
+        ))
+    }
+
+    /// Takes sockets that were made already in the place of those that are set. The settings that were not used.
+    ///
+    /// # Errors
+    /// Where the TCP address is open to other machines, and there is no password.
+    pub fn adopt(
+        &mut self,
+        socket: Option<&Path>,
+        tcp: Option<SocketAddr>,
+    ) -> Result<Vec<String>, ConfigError> {
+        let mut unused = Vec::new();
+        if let Some(path) = socket.filter(|path| *path != self.socket) {
+            unused.push(format!("socket ({})", self.socket.display()));
+            path.clone_into(&mut self.socket);
+        }
+        if let Some(address) = tcp.filter(|address| Some(*address) != self.tcp) {
+            unused.extend(self.tcp.map(|set| format!("tcp ({set})")));
+            self.tcp = Some(address);
+        }
+        match self.open_to_strangers() {
+            Some(problem) => Err(ConfigError::Settings(vec![Problem::Conflict(problem)])),
+            None => Ok(unused),
+        }
+    }
+
     /// The value of the setting called `name`, as a person would write it.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<String> {
@@ -313,6 +373,18 @@ mod tests {
         assert_eq!(settings.max_value_bytes, larder_protocol::limits::VALUE_BYTES);
         assert_eq!(settings.output_stall.as_secs(), larder_protocol::limits::OUTPUT_STALL_SECS);
         assert_eq!(settings.log_level, Level::Info);
+    }
+
+    #[test]
+    fn sockets_that_are_there_go_before_those_that_are_set() {
+        let mut settings = Settings { socket: "/set".into(), ..Settings::default() };
+        assert!(settings.adopt(None, None).unwrap().is_empty());
+        let local = ([127, 0, 0, 1], 6379).into();
+        assert_eq!(settings.adopt(Some(Path::new("/there")), Some(local)).unwrap(), ["socket (/set)"]);
+        assert_eq!((settings.socket.as_path(), settings.tcp), (Path::new("/there"), Some(local)));
+        let open = ([0, 0, 0, 0], 6379).into();
+        let error = settings.adopt(None, Some(open)).unwrap_err().to_string();
+        assert!(error.contains("0.0.0.0:6379") && error.contains("password_file"), "{error}");
     }
 
     #[test]

@@ -173,6 +173,7 @@ mod tests {
             Kind::Span(..) | Kind::MaybeSpan(..) => "321ms",
             Kind::Durability(_) => "fsync",
             Kind::Level(_) => "debug",
+            Kind::Format(_) => "json",
             Kind::Told(_) => "KE",
         };
         for setting in SETTINGS {

@@ -7,7 +7,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Arg, ArgMatches, value_parser};
+use clap::{Arg, ArgMatches, ValueHint, value_parser};
 
 use super::args;
 
@@ -28,6 +28,8 @@ pub enum Task {
         /// The file to write; standard output where there is none.
         output: Option<PathBuf>,
     },
+    /// Look whether everything around the daemon is as it should be.
+    Doctor,
     /// Read entries as requests.
     Import {
         /// The file to read; standard input where there is none.
@@ -64,6 +66,16 @@ const ROWS: &[Row] = &[
                   the journals. Says what it found. Ends with status 0 where all is sound, 1 where something is not, and \
                   2 where it could not look. No daemon may be running on the data.",
         settings: &["data"],
+        argument: None,
+    },
+    Row {
+        name: "doctor",
+        summary: "Look whether a daemon can run here, and does",
+        details: "Looks at settings, directories and their permissions, files, SQLite, room on the disk, the limit on open files, \
+                  the socket (it connects, and asks for PONG) and the units of systemd. Says what it found and what to do \
+                  about it, and changes nothing. Ends with status 0 where nothing is wrong, 1 where something is. Run it as \
+                  the daemon's user or as root: others may not look at everything.",
+        settings: &["data", "socket", "socket_mode", "disk_cap", "max_connections"],
         argument: None,
     },
     Row {
@@ -127,6 +139,11 @@ const ROWS: &[Row] = &[
     },
 ];
 
+/// What the subcommands are called.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    ROWS.iter().map(|row| row.name)
+}
+
 /// The subcommands, for clap.
 pub(super) fn commands() -> impl Iterator<Item = clap::Command> {
     ROWS.iter().map(|row| {
@@ -145,6 +162,7 @@ pub(super) fn commands() -> impl Iterator<Item = clap::Command> {
 impl Argument {
     fn for_clap(&self) -> Arg {
         let arg = Arg::new(FILE).value_name("FILE").value_parser(value_parser!(OsString)).help(self.help);
+        let arg = arg.value_hint(ValueHint::FilePath);
         if self.option { arg.long("output") } else { arg.required(self.required) }
     }
 }
@@ -155,6 +173,7 @@ impl Task {
         let mut file = || matches.remove_one::<OsString>(FILE).map(PathBuf::from);
         match name {
             "check" => Self::Check,
+            "doctor" => Self::Doctor,
             "compact" => Self::Compact,
             "backup" => Self::Backup { file: file().unwrap_or_default() },
             "export" => Self::Export { output: file() },

@@ -36,11 +36,53 @@ pub(super) fn prepare_for_socket(path: &Path) -> Result<(), EndpointError> {
     prepare(path, Share::Sticky)
 }
 
-fn prepare(path: &Path, share: Share) -> Result<(), EndpointError> {
+/// Checks what [`prepare_directory`] would, for a daemon of user `us`, and creates nothing. Whether the directory is there.
+///
+/// # Errors
+/// As there.
+pub fn examine_directory(path: &Path, us: User) -> Result<bool, EndpointError> {
+    examine(path, Share::Private, us)
+}
+
+/// The same for a directory that holds a socket.
+///
+/// # Errors
+/// As there.
+pub fn examine_for_socket(path: &Path, us: User) -> Result<bool, EndpointError> {
+    examine(path, Share::Sticky, us)
+}
+
+/// Whose directories are trusted, besides root's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct User {
+    /// User id.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+}
+
+impl User {
+    /// The one that this process runs as.
+    #[must_use]
+    pub fn of_process() -> Self {
+        Self { uid: geteuid().as_raw(), gid: getegid().as_raw() }
+    }
+}
+
+fn examine(path: &Path, share: Share, us: User) -> Result<bool, EndpointError> {
     let path = std::path::absolute(path).map_err(EndpointError::system("resolve", path))?;
-    // What exists is checked before anything is created in it.
+    let missing = missing(&path)?;
+    check_way(missing.last().and_then(|first| first.parent()).unwrap_or(&path), us)?;
+    if missing.is_empty() {
+        check_end(&path, share, us)?;
+    }
+    Ok(missing.is_empty())
+}
+
+/// The path and its ancestors as far as they do not exist, from the end up.
+fn missing(path: &Path) -> Result<Vec<&Path>, EndpointError> {
     let mut missing = Vec::new();
-    let mut existing = path.as_path();
+    let mut existing = path;
     while let Err(error) = fs::symlink_metadata(existing) {
         if error.kind() != io::ErrorKind::NotFound {
             return Err(EndpointError::system("look at", existing)(error));
@@ -48,7 +90,15 @@ fn prepare(path: &Path, share: Share) -> Result<(), EndpointError> {
         missing.push(existing);
         existing = existing.parent().expect("the root directory exists");
     }
-    check_way(existing)?;
+    Ok(missing)
+}
+
+fn prepare(path: &Path, share: Share) -> Result<(), EndpointError> {
+    let us = User::of_process();
+    let path = std::path::absolute(path).map_err(EndpointError::system("resolve", path))?;
+    // What exists is checked before anything is created in it.
+    let missing = missing(&path)?;
+    check_way(missing.last().and_then(|first| first.parent()).unwrap_or(&path), us)?;
     for directory in missing.into_iter().rev() {
         match DirBuilder::new().mode(0o700).create(directory) {
             // Someone else, perhaps another daemon, made it meanwhile: the check below decides.
@@ -56,30 +106,35 @@ fn prepare(path: &Path, share: Share) -> Result<(), EndpointError> {
             result => result.map_err(EndpointError::system("create directory", directory))?,
         }
     }
-    let metadata = fs::symlink_metadata(&path).map_err(EndpointError::system("look at", &path))?;
+    check_end(&path, share, us)
+}
+
+/// Checks the directory itself.
+fn check_end(path: &Path, share: Share, us: User) -> Result<(), EndpointError> {
+    let metadata = fs::symlink_metadata(path).map_err(EndpointError::system("look at", path))?;
     if metadata.is_symlink() {
         return Err(EndpointError::Untrusted {
-            path,
+            path: path.to_path_buf(),
             what: "is a symbolic link".to_owned(),
             consequence: "its place could be moved while the daemon runs",
             advice: "name the directory it leads to",
         });
     }
-    check(&path, &metadata, share)
+    check(path, &metadata, share, us)
 }
 
 /// Checks every directory from the root down to `path`, through the links on the way, whose owners count too.
-fn check_way(path: &Path) -> Result<(), EndpointError> {
+fn check_way(path: &Path, us: User) -> Result<(), EndpointError> {
     for step in steps(path) {
         let metadata = fs::symlink_metadata(&step).map_err(EndpointError::system("look at", &step))?;
         if metadata.is_symlink() {
-            check_owner(&step, &metadata)?;
+            check_owned(&step, &metadata, us.uid)?;
         }
     }
     let real = fs::canonicalize(path).map_err(EndpointError::system("resolve", path))?;
     for step in steps(&real) {
         let metadata = fs::symlink_metadata(&step).map_err(EndpointError::system("look at", &step))?;
-        check(&step, &metadata, Share::Sticky)?;
+        check(&step, &metadata, Share::Sticky, us)?;
     }
     Ok(())
 }
@@ -91,13 +146,13 @@ fn steps(path: &Path) -> Vec<PathBuf> {
     steps
 }
 
-fn check(path: &Path, metadata: &Metadata, share: Share) -> Result<(), EndpointError> {
+fn check(path: &Path, metadata: &Metadata, share: Share, us: User) -> Result<(), EndpointError> {
     if !metadata.is_dir() {
         let source = io::Error::from(io::ErrorKind::NotADirectory);
         return Err(EndpointError::system("use", path)(source));
     }
-    check_owner(path, metadata)?;
-    let Some(whose) = changeable_by(metadata.mode(), metadata.gid(), getegid().as_raw(), share) else {
+    check_owned(path, metadata, us.uid)?;
+    let Some(whose) = changeable_by(metadata.mode(), metadata.gid(), us.gid, share) else {
         return Ok(());
     };
     Err(EndpointError::Untrusted {
@@ -124,7 +179,10 @@ fn changeable_by(mode: u32, group: u32, our_group: u32, share: Share) -> Option<
 
 /// Fails unless what `metadata` describes belongs to us or root.
 pub(super) fn check_owner(path: &Path, metadata: &Metadata) -> Result<(), EndpointError> {
-    let us = geteuid().as_raw();
+    check_owned(path, metadata, geteuid().as_raw())
+}
+
+fn check_owned(path: &Path, metadata: &Metadata, us: u32) -> Result<(), EndpointError> {
     if is_trusted(metadata.uid(), us) {
         return Ok(());
     }
@@ -164,6 +222,25 @@ mod tests {
             assert_eq!(mode(&directory), 0o700, "{}", directory.display());
         }
         prepare_directory(&deep).unwrap();
+    }
+
+    #[test]
+    fn looking_creates_nothing_and_finds_the_same() {
+        let base = private_tempdir();
+        let us = User::of_process();
+        let deep = base.path().join("a/b");
+        assert!(!examine_directory(&deep, us).unwrap());
+        assert!(!base.path().join("a").exists());
+        prepare_directory(&deep).unwrap();
+        assert!(examine_directory(&deep, us).unwrap());
+        let stranger = User { uid: us.uid + 1, gid: us.gid + 1 };
+        if us.uid != 0 {
+            assert!(examine_directory(&deep, stranger).is_err());
+        }
+        chmod(&deep, 0o1777);
+        assert!(examine_directory(&deep, us).is_err());
+        assert!(examine_for_socket(&deep, us).unwrap());
+        assert!(examine_directory(&deep.join("inside"), us).is_ok_and(|there| !there));
     }
 
     #[test]

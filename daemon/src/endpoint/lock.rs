@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
@@ -49,6 +49,33 @@ fn check_contents(directory: &Path) -> Result<(), EndpointError> {
         }
     }
     Ok(())
+}
+
+/// The process that has the data directory, if one has: the one that the lock file names, if it has that file open. The lock
+/// itself is not touched: a daemon that starts in this moment would be refused.
+///
+/// # Errors
+/// Where the system does not tell.
+pub fn owner_of_data(directory: &Path) -> io::Result<Option<u32>> {
+    let mut file = match File::open(directory.join("larder.lock")) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let locked = file.metadata()?;
+    let pid = read_pid(&mut file);
+    // Or we would find it open ourselves.
+    drop(file);
+    let Some(pid) = pid else { return Ok(None) };
+    let open = match std::fs::read_dir(format!("/proc/{pid}/fd")) {
+        Ok(open) => open,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    // Following the link leads to the open file, whatever its name is by now.
+    let same = |found: std::fs::Metadata| (found.dev(), found.ino()) == (locked.dev(), locked.ino());
+    let has_it = open.flatten().any(|fd| std::fs::metadata(fd.path()).is_ok_and(same));
+    Ok(has_it.then_some(pid))
 }
 
 /// Takes the lock that goes with a socket: its path and `.lock`.
@@ -124,7 +151,9 @@ mod tests {
             "{error}"
         );
         assert!(error.contains("larder.lock") && error.contains("--data"), "{error}");
+        assert_eq!(owner_of_data(&data).unwrap(), Some(us));
         drop(lock);
+        assert_eq!(owner_of_data(&data).unwrap(), None);
         drop(lock_data(&data).unwrap());
     }
 

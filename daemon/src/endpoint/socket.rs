@@ -19,7 +19,7 @@ use super::directory::{check_owner, prepare_for_socket};
 use super::lock::lock_socket;
 
 /// Bytes of a socket's path: `sockaddr_un` has room for 108 with the zero at the end (unix(7)).
-const PATH_BYTES_MAX: usize = 107;
+pub const PATH_BYTES_MAX: usize = 107;
 
 /// Connections that may wait to be accepted; the system lowers it to its own bound (net.core.somaxconn). Large, because
 /// a client that finds the queue full is refused.

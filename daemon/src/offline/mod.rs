@@ -8,6 +8,7 @@ mod ask;
 mod backup;
 mod check;
 mod compact;
+mod doctor;
 mod export;
 mod import;
 mod progress;
@@ -70,7 +71,8 @@ pub fn run(task: &Task, config: &Config) -> ExitCode {
     // A start of the daemon is worth a line of the log, and these start parts of it.
     let level = if config.settings.log_level == Level::Error { Level::Error } else { Level::Warn };
     let journal = std::env::var_os("JOURNAL_STREAM");
-    let _ = logging::init(level, logging::Style::detect(journal.as_deref()));
+    let style = logging::Style::detect(journal.as_deref());
+    let _ = logging::init(level, config.settings.log_format, style);
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
@@ -85,6 +87,7 @@ pub fn run(task: &Task, config: &Config) -> ExitCode {
                 return ExitCode::from(COULD_NOT_LOOK);
             }
         },
+        Task::Doctor => return if doctor::run(config) { ExitCode::SUCCESS } else { ExitCode::FAILURE },
         Task::Compact => compact::run(settings, clock),
         Task::Backup { file } => backup::run(file, config, clock),
         Task::Export { output } => export::run(output.as_deref(), settings, clock),

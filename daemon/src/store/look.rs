@@ -47,6 +47,41 @@ pub(super) fn journals(dir: &Path, merged: u64, mut each: impl FnMut(Write)) -> 
     Ok(journals)
 }
 
+/// What the main file says about itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Version of its schema.
+    pub schema: u32,
+    /// Whether this program knows that schema.
+    pub known: bool,
+    /// Version of the SQLite that last wrote it.
+    pub sqlite: String,
+}
+
+/// Reads the main file's header, also while a daemon uses the file; `None` where there is no main file.
+///
+/// # Errors
+/// Where it cannot be read, or is no database.
+pub fn header(dir: &Path) -> std::io::Result<Option<Header>> {
+    let mut bytes = [0; 100];
+    match std::fs::File::open(main_file::path_in(dir)) {
+        Ok(mut file) => std::io::Read::read_exact(&mut file, &mut bytes)?,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    }
+    if !bytes.starts_with(b"SQLite format 3\0") {
+        return Err(std::io::Error::other("it is no SQLite database"));
+    }
+    // Offsets of the database header (sqlite.org/fileformat2.html, 1.3).
+    let number = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
+    let (schema, sqlite) = (number(60), number(96));
+    Ok(Some(Header {
+        schema,
+        known: i64::from(schema) <= super::migrate::VERSION,
+        sqlite: format!("{}.{}.{}", sqlite / 1_000_000, sqlite / 1_000 % 1_000, sqlite % 1_000),
+    }))
+}
+
 /// Fails where the main file is missing or was found damaged before.
 pub(super) fn refuse_left_behind(dir: &Path) -> Result<(), StoreError> {
     if repair::is_reported(dir) {

@@ -52,7 +52,7 @@ pub use error::StoreError;
 pub use hot_list::HotList;
 pub use journal::{CommitError, Journal, Sync};
 pub use keeper::{BackedUp, Copies, Event, Evicted, Merged, Swept};
-pub use look::refuse_unsound;
+pub use look::{Header, header, refuse_unsound};
 pub use readers::{Census, Fetched, Readers, ScanLimits, ScanStep};
 pub use row::Compression;
 pub use sample::Sample;

@@ -11,14 +11,21 @@ use super::{Daemon, Outcome, run};
 const PACKAGES: &[(&str, &str)] = &[
     ("apt-cache", "apt"),
     ("bash", "bash"),
+    ("dpkg", "dpkg"),
+    ("man", "man-db"),
     ("nc", "netcat-openbsd"),
+    ("nsenter", "util-linux"),
     ("python3", "python3"),
     ("redis-benchmark", "redis-tools"),
     ("redis-cli", "redis-tools"),
     ("redis-server", "redis-server"),
     ("socat", "socat"),
     ("sqlite3", "sqlite3"),
+    ("systemctl", "systemd"),
     ("systemd-analyze", "systemd"),
+    ("systemd-socket-activate", "systemd"),
+    ("unshare", "util-linux"),
+    ("zsh", "zsh"),
 ];
 
 /// The path of a program; `None`, with a note, where the test has to be skipped.

@@ -113,3 +113,25 @@ fn help_version_and_completions_are_printed() {
         assert!(out.contains(expected), "{out}");
     }
 }
+
+/// `systemd/generated` has what the program prints, for packages; `UPDATE_DOCUMENTS=1` writes it anew.
+#[test]
+fn manual_and_completions_are_those_of_this_program() {
+    let dir = tempfile::tempdir().unwrap();
+    let generated = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../systemd/generated");
+    for (words, file) in [
+        (&["--man"][..], "larder-top.1"),
+        (&["--completions", "bash"], "larder-top.bash"),
+        (&["--completions", "zsh"], "_larder-top"),
+        (&["--completions", "fish"], "larder-top.fish"),
+    ] {
+        let (code, out, _) = printed(&top(dir.path(), words).output().unwrap());
+        assert_eq!(code, Some(0));
+        let path = generated.join(file);
+        if std::env::var_os("UPDATE_DOCUMENTS").is_some() {
+            std::fs::write(&path, &out).unwrap();
+        }
+        let there = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(there == out, "{file} is out of date: run this test with UPDATE_DOCUMENTS=1");
+    }
+}

@@ -177,5 +177,7 @@ settings! {
             "Slow commands that are kept";
         "log_level": Level(log_level) = Text("info"), live,
             "Least important event that is logged: error, warn, info or debug";
+        "log_format": Format(log_format) = Text("text"), live,
+            "What a line of the log looks like: text, or json for an object with time, level, message and fields";
     }
 }
