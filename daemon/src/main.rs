@@ -70,6 +70,7 @@ fn start(
         ready,
         reread: Box::new(reread),
         log,
+        warm: true,
     })?;
     tracing::info!("stopped");
     Ok(())
