@@ -144,12 +144,11 @@ fn send(mut stream: &UnixStream, source: &mut dyn Read, settings: &Settings) -> 
             }
             out.clear();
             match parsed {
-                Progress::Full => {}
                 Progress::NeedMore { .. } => break,
                 Progress::Broken(error) if sent.cut_short.is_none() => {
                     sent.cut_short = Some(place(sent.requests, offset, &error.to_string()));
                 }
-                Progress::Broken(_) => {}
+                Progress::Full | Progress::Broken(_) => {}
             }
         }
     }
@@ -208,9 +207,10 @@ impl Warmed {
             tracing::error!("{file}: {complaint}");
         }
         let Self { answered, refused, .. } = self;
-        match &self.cut_short {
-            Some(why) => tracing::error!("{file}: {why}; commands run before it: {answered}"),
-            None => tracing::info!("warmed with {file}: {answered} commands, {refused} of them refused"),
+        if let Some(why) = &self.cut_short {
+            tracing::error!("{file}: {why}; commands run before it: {answered}");
+        } else {
+            tracing::info!("warmed with {file}: {answered} commands, {refused} of them refused");
         }
     }
 

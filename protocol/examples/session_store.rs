@@ -91,5 +91,5 @@ async fn a_visit_is_remembered_until_its_end_and_no_longer() {
         visitor,
         Visitor { name: Some("ann".to_owned()), cart: vec!["butter".to_owned(), "jam".to_owned()] }
     );
-    assert_eq!(client.len().await.expect("it answers"), 0, "nothing is left behind");
+    assert_eq!(client.size().await.expect("it answers"), 0, "nothing is left behind");
 }

@@ -10,7 +10,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use cached::proc_macro::io_cached;
-use cached::{IOCached, IOCachedAsync};
 use larder_protocol::client::{Error, LarderStore, Options, blocking::Client};
 use larderd::fresh::Daemon;
 
@@ -80,6 +79,9 @@ async fn an_async_function_is_cached_in_the_daemon() {
 
 #[test]
 fn lifespans_and_refreshing_are_settings_of_the_store() {
+    // Here and not above: the macros call methods that both traits have, and bring in the one they mean.
+    use cached::{IOCached, IOCachedAsync};
+
     let daemon = daemon("lives");
     let mut store: LarderStore<u32, u32> = LarderStore::open(options("lives"), "lives").unwrap();
     assert_eq!(IOCached::cache_set_lifespan(&mut store, MINUTE), None);

@@ -92,7 +92,7 @@ async fn many_keys_at_once() {
     assert_eq!(found, keys.iter().map(|key| Bytes::from(key.clone())).collect());
     assert_eq!(client.delete_many(&keys[..1_500]).await.unwrap(), 1_500);
     assert_eq!(client.delete_many(&keys[..1_501]).await.unwrap(), 1);
-    assert_eq!(client.len().await.unwrap(), 999);
+    assert_eq!(client.size().await.unwrap(), 999);
     // In parts, where all together would be more than a request may have.
     let large = vec![b'x'; 20 << 20];
     client.set_many_bytes((0..4).map(|n| (format!("large:{n}"), &large)), None).await.unwrap();
@@ -100,7 +100,7 @@ async fn many_keys_at_once() {
     assert!(client.get_many::<u32>(Vec::<String>::new()).await.unwrap().is_empty());
     client.set_many(Vec::<(String, &u32)>::new(), None).await.unwrap();
     client.clear().await.unwrap();
-    assert_eq!(client.len().await.unwrap(), 0);
+    assert_eq!(client.size().await.unwrap(), 0);
 }
 
 #[tokio::test]

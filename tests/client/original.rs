@@ -154,7 +154,7 @@ async fn clean_up_of_exactly_one() {
     }
     assert_eq!(client.clean_up().await.unwrap(), 1);
     assert_eq!(client.clean_up().await.unwrap(), 0);
-    assert_eq!(client.len().await.unwrap(), 1);
+    assert_eq!(client.size().await.unwrap(), 1);
 }
 
 #[test]

@@ -28,7 +28,7 @@ fn threads_share_a_client() {
             });
         }
     });
-    assert_eq!(client.len().unwrap(), 800);
+    assert_eq!(client.size().unwrap(), 800);
     assert_eq!(client.scan("k:3:*").map(Result::unwrap).count(), 100);
     assert_eq!(client.delete_pattern("k:*").unwrap(), 800);
     assert_eq!(client.stats().unwrap().int(Stat::Sets), 800);

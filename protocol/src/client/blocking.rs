@@ -135,7 +135,7 @@ impl Client {
         keys(pattern: impl Into<String>) -> Result<Vec<Bytes>, Error>;
         clear() -> Result<(), Error>;
         clean_up() -> Result<u64, Error>;
-        len() -> Result<u64, Error>;
+        size() -> Result<u64, Error>;
         stats() -> Result<Snapshot, Error>;
         publish(channel: impl AsRef<[u8]>, message: impl AsRef<[u8]>) -> Result<u64, Error>;
     }

@@ -34,6 +34,9 @@ pub struct Caching {
 impl Client {
     /// What `compute` gives, kept under `key` for `ttl`: [`Caching::cached`] without further wishes.
     ///
+    /// Of all tasks and processes that ask for a missing key, one computes it and the others wait; while it does, there is a
+    /// key `larder:lock:KEY` with a short TTL. `compute` must not ask for the same key: it would wait for itself.
+    ///
     /// ```
     /// # larderd::fresh::block_on(async |socket| {
     /// # let client = larder_protocol::client::Client::at(socket).await?;

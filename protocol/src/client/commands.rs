@@ -209,7 +209,7 @@ impl Client {
     ///
     /// # Errors
     /// Those of the connection.
-    pub async fn len(&self) -> Result<u64, Error> {
+    pub async fn size(&self) -> Result<u64, Error> {
         self.read("DBSIZE", &["DBSIZE"]).await?.count()
     }
 

@@ -80,11 +80,8 @@ impl Caching {
         if let Some(value) = turn.as_ref().and_then(|bytes| self.decoded(key, bytes)) {
             return Ok(value);
         }
-        let entered = match reachable {
-            true => self.pass(policy, self.enter(key).await)?.unwrap_or(Entered::Without),
-            false => Entered::Without,
-        };
-        let lock = match entered {
+        let entered = if reachable { self.pass(policy, self.enter(key).await)? } else { None };
+        let lock = match entered.unwrap_or(Entered::Without) {
             Entered::Value(value, bytes) => {
                 *turn = Some(bytes);
                 joined.landed();
@@ -146,12 +143,12 @@ impl Caching {
         let (lock, token) = (lock_of(key), new_token());
         let mut pause = FIRST_LOOK;
         loop {
-            let (taken, found) =
+            let (ours, found) =
                 take_and_look(&self.client, &lock, &token, self.lease, &[b"GET", key]).await?;
             let found = Answered { command: "GET", reply: found }.value()?;
             // What cannot be read was reported when it was first looked at, and is to be replaced.
             let value = found.and_then(|bytes| from_json(key, &bytes).ok().map(|value| (value, bytes)));
-            if taken {
+            if ours {
                 let lock = Lock::held(self.client.clone(), lock, token, self.lease);
                 return Ok(match value {
                     // The lock is dropped, and so free.

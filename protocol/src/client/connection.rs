@@ -61,9 +61,9 @@ impl Connection {
     /// Those of the daemon, and [`Error::Lost`] from the moment on that the connection has ended.
     pub async fn command(&self, words: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Result<Reply, Error> {
         let (bytes, command) = encoded(words, NEVER)?;
-        match self.exchange(&command, 1, bytes).await?.pop() {
-            Some(Reply::Error(message)) => Err(Error::Refused { command, message }),
-            reply => Ok(reply.expect("as many replies came as were wanted")),
+        match self.exchange(&command, 1, bytes).await?.pop().unwrap_or(Reply::None) {
+            Reply::Error(message) => Err(Error::Refused { command, message }),
+            reply => Ok(reply),
         }
     }
 
@@ -86,7 +86,11 @@ impl Connection {
             answer.await.unwrap_or_else(|_| Err(gone()))
         };
         match tokio::time::timeout(after, exchange).await {
-            Ok(answered) => answered.map_err(|failure| self.client.failed(command, failure)),
+            Ok(answered) => answered.map_err(|failure| match failure {
+                // Nothing was sent, and yet what was watched or queued before is lost.
+                Failure::Unsent(_) => self.client.failed(command, gone()),
+                failure => self.client.failed(command, failure),
+            }),
             Err(_) => Err(Error::Timeout { command: command.to_owned(), after }),
         }
     }

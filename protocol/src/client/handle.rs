@@ -2,6 +2,7 @@
 //!
 //! Used by every method of the client. Knows commands only as words, and which of them cannot share a connection.
 
+use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,6 +25,9 @@ const CROWD: usize = 64;
 
 /// How often a call with patience tries again.
 const RETRY_EVERY: Duration = Duration::from_millis(25);
+
+/// How often a request is handed to a connection that turns out to have ended: a daemon that accepts and closes is away.
+const UNSENT_TRIES: u32 = 3;
 
 /// Commands that change what a connection is, and so cannot be run on a shared one, with what to use instead.
 const NOT_SHARED: &[(&str, &str)] = &[
@@ -270,7 +274,9 @@ impl Client {
         let began = Instant::now();
         let late = |_| Error::Timeout { command: command.to_owned(), after: timeout };
         let deadline = began.checked_add(timeout).unwrap_or_else(|| began + Duration::from_hours(24 * 365));
+        let mut handed = 0;
         loop {
+            handed += 1;
             let (request, answer) = make();
             let tried = timeout_at(deadline, self.hand_over(request, answer)).await.map_err(late)?;
             let failure = match tried {
@@ -279,6 +285,8 @@ impl Client {
             };
             let patient = began.elapsed() < self.inner.options.patience && Instant::now() < deadline;
             match failure {
+                // On the next connection, then.
+                Failure::Unsent(_) if handed < UNSENT_TRIES => {}
                 Failure::Unreachable(_) if patient => sleep(RETRY_EVERY).await,
                 failure => return Err(self.failed(command, failure)),
             }
@@ -318,6 +326,10 @@ impl Client {
         let socket = Arc::clone(&self.inner.socket);
         match failure {
             Failure::Unreachable(source) => Error::Unreachable { socket, source },
+            Failure::Unsent(reason) => {
+                let source = Arc::new(io::Error::new(io::ErrorKind::ConnectionAborted, reason));
+                Error::Unreachable { socket, source }
+            }
             Failure::Lost(reason) => Error::Lost { command: command.to_owned(), socket, reason },
         }
     }

@@ -50,8 +50,8 @@ impl Client {
     /// Those of the connection and of the daemon.
     pub async fn try_lock(&self, key: impl AsRef<[u8]>, lease: Duration) -> Result<Option<Lock>, Error> {
         let (key, token) = (key.as_ref().to_vec(), new_token());
-        let taken = self.set_bytes_with(&key, &token, SetOptions::new().if_absent().ttl(lease)).await?;
-        Ok(taken.then(|| Lock::held(self.clone(), key, token, lease)))
+        let free = self.set_bytes_with(&key, &token, SetOptions::new().if_absent().ttl(lease)).await?;
+        Ok(free.then(|| Lock::held(self.clone(), key, token, lease)))
     }
 }
 
@@ -157,11 +157,11 @@ pub(super) async fn take_and_look(
     lock: &[u8],
     token: &str,
     lease: Duration,
-    look: &[&[u8]],
+    then: &[&[u8]],
 ) -> Result<(bool, Reply), Error> {
     let mut bytes = BytesMut::new();
     encode_command(&SetOptions::new().if_absent().ttl(lease).words(lock, token.as_bytes()), &mut bytes);
-    encode_command(look, &mut bytes);
-    let [taken, found] = client.exchange_several("SET", bytes).await?;
-    Ok((taken.done()?, found.reply))
+    encode_command(then, &mut bytes);
+    let [set, found] = client.exchange_several("SET", bytes).await?;
+    Ok((set.done()?, found.reply))
 }

@@ -17,7 +17,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::backoff::Backoff;
-use crate::{Decoder, Reply, ReplyLimits, encode_command};
+use super::handle::encode_all;
+use crate::{Decoder, Reply, ReplyLimits};
 
 /// Requests that wait for the connection's task; beyond it callers wait.
 const QUEUED: usize = 1_024;
@@ -33,6 +34,8 @@ const WRITE_BYTES: usize = 256 << 10;
 pub(super) enum Failure {
     /// There is no connection, so it was not sent.
     Unreachable(Arc<io::Error>),
+    /// The connection turned out to have ended, before a byte of it was written.
+    Unsent(String),
     /// The connection ended while it was under way.
     Lost(String),
 }
@@ -146,7 +149,10 @@ struct Connection {
     decoder: Decoder,
     input: BytesMut,
     output: BytesMut,
-    waiting: VecDeque<Answer>,
+    waiting: VecDeque<Waiting>,
+    /// Bytes handed over since the connection began, and those of them that were written.
+    taken: u64,
+    written: u64,
     answered: bool,
     /// What the daemon refused of the greeting: where it has too many clients, that is the reason.
     refused: Option<String>,
@@ -160,6 +166,8 @@ impl Connection {
             input: BytesMut::new(),
             output: BytesMut::new(),
             waiting: VecDeque::new(),
+            taken: 0,
+            written: 0,
             answered: false,
             refused: None,
         };
@@ -172,19 +180,25 @@ impl Connection {
     }
 
     fn greet(&mut self, words: &[&str]) {
-        encode_command(words, &mut self.output);
-        self.waiting.push_back(Answer::Greeting);
+        let bytes = encode_all(words).freeze();
+        add(
+            Request { bytes, answer: Answer::Greeting },
+            &mut self.output,
+            &mut self.waiting,
+            &mut self.taken,
+        );
     }
 
     /// Serves until the connection ends or nobody can ask any more.
     async fn serve(mut self, first: Request, requests: &mut mpsc::Receiver<Request>) -> Ended {
-        add(first, &mut self.output, &mut self.waiting);
+        add(first, &mut self.output, &mut self.waiting, &mut self.taken);
         let reason = match self.exchange(requests).await {
             Ok(()) => "closed".to_owned(),
             Err(reason) => self.refused.take().unwrap_or(reason),
         };
-        for answer in self.waiting {
-            answer.fail(Failure::Lost(reason.clone()));
+        for Waiting { from, answer } in self.waiting {
+            let reason = reason.clone();
+            answer.fail(if from >= self.written { Failure::Unsent(reason) } else { Failure::Lost(reason) });
         }
         Ended { answered: self.answered, reason }
     }
@@ -209,17 +223,17 @@ impl Connection {
                 }
                 request = requests.recv(), if room => match request {
                     Some(request) => {
-                        add(request, &mut self.output, &mut self.waiting);
+                        add(request, &mut self.output, &mut self.waiting, &mut self.taken);
                         // What else is there goes out with it.
                         while self.output.len() < WRITE_BYTES && self.waiting.len() < IN_FLIGHT {
                             let Ok(request) = requests.try_recv() else { break };
-                            add(request, &mut self.output, &mut self.waiting);
+                            add(request, &mut self.output, &mut self.waiting, &mut self.taken);
                         }
                     }
                     None => asking = false,
                 },
                 written = writer.write_buf(&mut self.output), if !self.output.is_empty() => {
-                    written.map_err(|error| error.to_string())?;
+                    self.written += written.map_err(|error| error.to_string())? as u64;
                 }
             }
         }
@@ -227,21 +241,29 @@ impl Connection {
     }
 }
 
-fn add(request: Request, output: &mut BytesMut, waiting: &mut VecDeque<Answer>) {
+/// Who waits for a reply to a request that begins so many bytes after the connection's beginning.
+#[derive(Debug)]
+struct Waiting {
+    from: u64,
+    answer: Answer,
+}
+
+fn add(request: Request, output: &mut BytesMut, waiting: &mut VecDeque<Waiting>, taken: &mut u64) {
     if request.answer.is_given_up() {
         return;
     }
     output.extend_from_slice(&request.bytes);
-    waiting.push_back(request.answer);
+    waiting.push_back(Waiting { from: *taken, answer: request.answer });
+    *taken += request.bytes.len() as u64;
 }
 
 /// Gives a reply to whom it belongs. Whether it answers something that a caller asked.
 fn deliver(
     reply: Reply,
-    waiting: &mut VecDeque<Answer>,
+    waiting: &mut VecDeque<Waiting>,
     refused: &mut Option<String>,
 ) -> Result<bool, String> {
-    match waiting.front_mut() {
+    match waiting.front_mut().map(|waiting| &mut waiting.answer) {
         None => match reply {
             // Said before the connection is closed.
             Reply::Error(text) => Err(text),
@@ -259,7 +281,7 @@ fn deliver(
             Ok(true)
         }
         Some(_) => {
-            match waiting.pop_front() {
+            match waiting.pop_front().map(|waiting| waiting.answer) {
                 // Who has stopped waiting needs no answer.
                 Some(Answer::One(to)) => drop(to.send(Ok(reply))),
                 Some(Answer::Many { mut got, to, .. }) => {
@@ -281,11 +303,9 @@ mod tests {
     fn replies_go_to_whom_they_belong() {
         let (one, mut one_got) = oneshot::channel();
         let (many, mut many_got) = oneshot::channel();
-        let mut waiting = VecDeque::from([
-            Answer::Greeting,
-            Answer::One(one),
-            Answer::Many { wanted: 2, got: Vec::new(), to: many },
-        ]);
+        let answers =
+            [Answer::Greeting, Answer::One(one), Answer::Many { wanted: 2, got: Vec::new(), to: many }];
+        let mut waiting: VecDeque<_> = answers.map(|answer| Waiting { from: 0, answer }).into();
         let mut refused = None;
         let mut deliver = |reply| deliver(reply, &mut waiting, &mut refused);
         assert_eq!(deliver(Reply::error("ERR no")), Ok(false));
@@ -307,7 +327,12 @@ mod tests {
         let (to, got) = oneshot::channel();
         let (mut output, mut waiting) = (BytesMut::new(), VecDeque::new());
         drop(got);
-        add(Request { bytes: "x".into(), answer: Answer::One(to) }, &mut output, &mut waiting);
-        assert!(output.is_empty() && waiting.is_empty());
+        let mut taken = 0;
+        add(Request { bytes: "x".into(), answer: Answer::One(to) }, &mut output, &mut waiting, &mut taken);
+        assert!(output.is_empty() && waiting.is_empty() && taken == 0);
+        let greeting = || Request { bytes: "greeting".into(), answer: Answer::Greeting };
+        add(greeting(), &mut output, &mut waiting, &mut taken);
+        add(greeting(), &mut output, &mut waiting, &mut taken);
+        assert_eq!((waiting[1].from, taken), (8, 16));
     }
 }
