@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 use tokio::sync::mpsc as tokio_mpsc;
 
 use crate::config::{Level, Settings};
-use crate::endpoint;
+use crate::endpoint::{self, Sharing};
 use crate::logging::{self, Style};
 use crate::server::{self, Start};
 use crate::signals::Signal;
@@ -47,14 +47,16 @@ impl Daemon {
         let (listening, listens) = mpsc::channel();
         let serve = move || {
             let _data = endpoint::lock_data(&settings.data).expect("the directory is new");
+            let sharing = Sharing { mode: 0o600, group: None };
             let (listener, _socket) =
-                endpoint::listen(&settings.socket, settings.socket_mode).expect("the directory is new");
+                endpoint::listen(&settings.socket, sharing).expect("the directory is new");
             // From here on connections wait until they are served.
             listening.send(()).expect("whoever starts a daemon waits for it");
             let start = Start {
                 settings,
                 settings_file: None,
                 listener,
+                tcp: None,
                 connections_max: 1_000,
                 signals: receiver,
                 ready: |_| {},

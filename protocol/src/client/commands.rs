@@ -252,7 +252,11 @@ impl Client {
         let mut bytes = BytesMut::new();
         encode_command(&[b"GET", key.as_ref()], &mut bytes);
         encode_command(&[b"PTTL", key.as_ref()], &mut bytes);
-        let [value, left] = self.exchange_several("GET", bytes).await?;
+        let [value, left] = match self.exchange_several("GET", bytes.clone()).await {
+            // As with all that only reads.
+            Err(Error::Lost { .. }) => self.exchange_several("GET", bytes).await?,
+            found => found?,
+        };
         let left = Remaining::from_pttl(left.int()?);
         // It may have expired, or been deleted, between the two.
         Ok(value.value()?.filter(|_| left != Remaining::Absent).map(|value| (value, left)))
