@@ -42,8 +42,8 @@ async fn weather(
     api: &Api,
     city: &str,
 ) -> Result<Option<Weather>, Box<dyn Error + Send + Sync>> {
-    let caching = client.caching().jitter(0.1).null_ttl(Duration::from_secs(60));
-    caching.try_cached(Duration::from_secs(600), key!("weather", city = city), || api.weather(city)).await
+    let caching = client.caching().jitter(0.1).null_ttl(Duration::from_mins(1));
+    caching.try_cached(Duration::from_mins(10), key!("weather", city = city), || api.weather(city)).await
 }
 
 /// Asks in several ways; how often the API was asked after each.

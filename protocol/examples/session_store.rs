@@ -23,9 +23,7 @@ struct Shop {
 
 impl Shop {
     fn new(client: &Client) -> Self {
-        Self {
-            sessions: SessionCache::new(client, Duration::from_secs(1_800)).namespace("shop").sliding(true),
-        }
+        Self { sessions: SessionCache::new(client, Duration::from_mins(30)).namespace("shop").sliding(true) }
     }
 
     /// The session of a visitor's cookie, or a new one.

@@ -42,7 +42,7 @@ static CALLS: AtomicU32 = AtomicU32::new(0);
 )]
 fn triple(number: u64) -> Result<u64, Error> {
     CALLS.fetch_add(1, Ordering::Relaxed);
-    Ok(number * 3)
+    number.checked_mul(3).ok_or_else(|| Error::Misuse("too large a number".to_owned()))
 }
 
 #[test]
@@ -64,6 +64,7 @@ static ASYNC_CALLS: AtomicU32 = AtomicU32::new(0);
 )]
 async fn quadruple(number: u64) -> Result<u64, Error> {
     ASYNC_CALLS.fetch_add(1, Ordering::Relaxed);
+    tokio::task::yield_now().await;
     Ok(number * 4)
 }
 

@@ -9,7 +9,7 @@ use larder_protocol::client::{Client, Error, Options};
 use rustix::process::Signal;
 use tokio::task::JoinSet;
 
-use crate::util::{Daemon, HANG};
+use crate::util::{Daemon, HANG, wait_until};
 use crate::{client_of, options_for};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -45,7 +45,8 @@ async fn one_task_alone_needs_one_connection() {
     for _ in 0..50 {
         client.ping().await.unwrap();
     }
-    assert_eq!(daemon.stats().get("connections"), 2, "the client's, and the one that asks");
+    // The client's, and the one that asks.
+    wait_until("all other connections to be gone", || daemon.stats().is("connections", 2));
     drop(client);
     tokio::task::yield_now().await;
     tokio::task::spawn_blocking(move || daemon.wait_for_no_other_connection()).await.unwrap();

@@ -39,7 +39,7 @@ static CALLS: AtomicU32 = AtomicU32::new(0);
 )]
 fn double(number: u64) -> Result<u64, Error> {
     CALLS.fetch_add(1, Ordering::Relaxed);
-    Ok(number * 2)
+    number.checked_mul(2).ok_or_else(|| Error::Misuse("too large a number".to_owned()))
 }
 
 #[test]
@@ -48,7 +48,9 @@ fn a_function_is_cached_in_the_daemon() {
     for _ in 0..3 {
         assert_eq!(double(21).unwrap(), 42);
     }
-    assert_eq!((double(4).unwrap(), CALLS.load(Ordering::Relaxed)), (8, 2));
+    assert!(matches!(double(u64::MAX), Err(Error::Misuse(_))), "errors are not kept");
+    assert!(double(u64::MAX).is_err());
+    assert_eq!((double(4).unwrap(), CALLS.load(Ordering::Relaxed)), (8, 4));
     daemon.client().check("GET double:21", r#"="42""#);
 }
 
@@ -61,6 +63,7 @@ static ASYNC_CALLS: AtomicU32 = AtomicU32::new(0);
 )]
 async fn named(number: u64) -> Result<String, Error> {
     ASYNC_CALLS.fetch_add(1, Ordering::Relaxed);
+    tokio::task::yield_now().await;
     Ok(format!("number {number}"))
 }
 

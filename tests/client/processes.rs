@@ -114,7 +114,7 @@ fn twenty_processes_compute_once() {
 /// Dies while it computes.
 async fn die(socket: &str) -> String {
     let client = Client::at(socket).await.unwrap();
-    let caching = client.caching().lease(Duration::from_millis(300));
+    let caching = client.caching().lease(Duration::from_secs(2));
     caching
         .cached(MINUTE, "slow", || async {
             println!("said: computing");

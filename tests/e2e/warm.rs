@@ -44,10 +44,8 @@ fn an_export_of_any_size_warms_another_daemon() {
     let mut daemon = Daemon::start(&[]);
     let mut client = daemon.client();
     for n in 0..200 {
-        client.check(
-            &format!("MSET {}", (0..200).map(|k| format!("k:{n}:{k} {k} ")).collect::<String>()),
-            "+OK",
-        );
+        let pairs: Vec<String> = (0..200).map(|k| format!("k:{n}:{k} {k}")).collect();
+        client.check(&format!("MSET {}", pairs.join(" ")), "+OK");
     }
     let large = "x".repeat(3 << 20);
     client.check(&format!("SET large {large} PX 10000000"), "+OK");
@@ -82,8 +80,9 @@ fn without_a_daemon_or_a_file_it_says_what_to_do() {
 fn a_start_runs_the_file_before_the_first_client_is_served() {
     let dir = tempfile::tempdir().unwrap();
     let file: PathBuf = dir.path().join("commands");
-    let lines: String = (0..30_000).map(|n| format!("SET k:{n} v:{n} NX\n")).collect();
-    fs::write(&file, lines + "SET last 1\nINCR starts\n").unwrap();
+    let mut lines: Vec<String> = (0..30_000).map(|n| format!("SET k:{n} v:{n} NX")).collect();
+    lines.extend(["SET last 1\nINCR starts\n".to_owned()]);
+    fs::write(&file, lines.join("\n")).unwrap();
     let mut daemon = Daemon::start(&["--warm", text(&file)]);
     // The first answer of all is that to the PING of the start.
     let mut client = daemon.client();
