@@ -122,7 +122,11 @@ impl<K: Display, V: Serialize + DeserializeOwned> LarderStore<K, V> {
         self.value("GETDEL", &[b"GETDEL", key.as_ref()]).await
     }
 
-    async fn clear(&self) -> Result<(), Error> {
+    /// Removes everything in the store's namespace.
+    ///
+    /// # Errors
+    /// Those of the connection.
+    pub async fn clear(&self) -> Result<(), Error> {
         self.client.delete_pattern(Key::new(&self.namespace).below()).await.map(drop)
     }
 }

@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn durations_become_milliseconds_and_never_too_few() {
-        assert_eq!(ms(Duration::from_secs(60)), "60000");
+        assert_eq!(ms(Duration::from_mins(1)), "60000");
         assert_eq!(ms(Duration::from_nanos(1)), "1");
         assert_eq!(Ttl::from(Duration::ZERO).ms().as_deref(), Some("0"));
         assert_eq!(Ttl::NEVER.plus(Duration::from_secs(1)), Ttl::NEVER);
