@@ -109,6 +109,7 @@ fn start(
         reread: Box::new(move || reread(place.as_deref(), address)),
         log,
         manager,
+        warm: true,
     })?;
     tracing::info!("stopped");
     Ok(())

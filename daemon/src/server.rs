@@ -30,7 +30,7 @@ use crate::logging::LogHandle;
 use crate::service::{self, Manager};
 use crate::signals::Signal;
 use crate::store::{self, StoreError};
-use crate::stream;
+use crate::{stream, warm};
 
 /// How long connections may take to finish once the daemon is stopping.
 const DRAIN: Duration = Duration::from_millis(1_500);
@@ -69,6 +69,8 @@ pub struct Start {
     pub log: LogHandle,
     /// Who is told how it is going.
     pub manager: Rc<Manager>,
+    /// Whether the file of commands in the settings is still to be run.
+    pub warm: bool,
 }
 
 /// Why the daemon ended other than by being told to.
@@ -128,7 +130,10 @@ async fn serve(start: &mut Start) -> Result<(), ServeError> {
         reread,
         log,
         manager,
+        warm,
     } = start;
+    // Once in the life of a process: a start after a repair is none for those who use it.
+    let warm = std::mem::take(warm);
     let settings = Rc::new(settings.clone());
     let (cache, background) = Cache::open(&settings, Clock::start(), REGISTRY.len())?;
     let listener = listener.try_clone().and_then(UnixListener::from_std).map_err(ServeError::Runtime)?;
@@ -147,14 +152,25 @@ async fn serve(start: &mut Start) -> Result<(), ServeError> {
     if manager.listens() {
         background.spawn_local(service::pulse(Rc::clone(&host), Rc::clone(manager)));
     }
-    ready(&settings);
-    manager.serving();
+    let serving = || {
+        ready(&settings);
+        manager.serving();
+    };
+    // Clients that connect meanwhile wait to be accepted, so that nothing older is written over what they write.
+    let mut warming = warm.then(|| clients.warm()).flatten();
+    if warming.is_none() {
+        serving();
+    }
     let ended = loop {
         tokio::select! {
-            accepted = listener.accept() => {
+            Some(()) = warm::over(&mut warming) => {
+                warming = None;
+                serving();
+            }
+            accepted = listener.accept(), if warming.is_none() => {
                 clients.accepted(accepted.map(|(stream, _)| (unix_peer(&stream), Stream::Unix(stream)))).await;
             }
-            accepted = accept_tcp(tcp.as_ref()) => {
+            accepted = accept_tcp(tcp.as_ref()), if warming.is_none() => {
                 clients.accepted(accepted.and_then(|stream| Ok((tcp_peer(&stream)?, Stream::Tcp(stream))))).await;
             }
             Some(signal) = signals.recv() => match signal {
@@ -230,6 +246,18 @@ impl Connections {
             Ok(role) => role,
             Err(error) => return self.reject(&stream, &error),
         };
+        self.serve(peer, stream, role);
+    }
+
+    /// Has the file of commands in the settings run, if there is one, on a connection within this process.
+    fn warm(&mut self) -> Option<warm::Warming> {
+        let (stream, warming) = warm::begin(self.host.settings())?;
+        // Whoever may write the settings may write entries.
+        self.serve(unix_peer(&stream), Stream::Unix(stream), Some(Role::Admin));
+        Some(warming)
+    }
+
+    fn serve(&mut self, peer: Peer, stream: Stream, role: Option<Role>) {
         self.last_id += 1;
         let client = Rc::new(Client::new(self.last_id, peer, self.host.cache.now_ms()));
         client.role.set(role);

@@ -2,7 +2,7 @@
 //!
 //! Used by the daemon, the dashboard and client programs. The core does no IO, reads no clock and knows no async
 //! runtime: bytes go in, values come out, and the other way round. With the feature `codec` the client's side also comes
-//! as a tokio-util codec.
+//! as a tokio-util codec, and with the feature `client` as a client for programs, which does all of that.
 //!
 //! # The wire
 //! One Unix socket, two dialects of request, told apart by the first byte of each. `*` opens a RESP array of bulk
@@ -21,6 +21,7 @@
 //! | [`encode`](mod@encode) | both | replies and commands to bytes |
 //! | [`decode`] | client | bytes to replies, resumable |
 //! | `codec` | client | the last two for tokio-util (feature `codec`) |
+//! | `client` | client | everything a program wants of larder (feature `client`) |
 //! | [`limits`] | both | every limit of the wire |
 //! | [`stats`] | both | every statistic, and the snapshot of all |
 //! | [`stream`] | both | the messages of `larder:stats` and `larder:events` |
@@ -48,6 +49,8 @@
 //! assert_eq!(requests.consumed_to(), input.len() - 12);
 //! ```
 
+#[cfg(feature = "client")]
+pub mod client;
 #[cfg(feature = "codec")]
 pub mod codec;
 pub mod decode;

@@ -66,6 +66,8 @@ MATRIX = [
     ("rate-limiter-flexible, node-redis", "node", "rate_limiter_flexible.mjs", ["redis"]),
     ("express-rate-limit", "node", "express_rate_limit.mjs", []),
     ("redlock", "node", "redlock.mjs", []),
+    ("cookbook, Python", "python", "cookbook.py", []),
+    ("cookbook, Node", "node", "cookbook.mjs", []),
 ]
 
 # What larder does not set out to do, and why; it has to fail, so that this list cannot outlive its reasons.
@@ -130,7 +132,7 @@ def node_environment(upgrade):
         shutil.copy(file, directory)
     (directory / "package-lock.json").unlink(missing_ok=True)
     installed(directory, [manifest], upgrade, ["npm", "install", "--no-audit", "--no-fund", "--no-package-lock"])
-    return ["node"], {"CLIENTS_NODE_DIR": str(directory)}
+    return ["node"], {"CLIENTS_NODE_DIR": str(directory), "COOKBOOK": str(REPOSITORY / "protocol/COOKBOOK.md")}
 
 
 def rust_environment(upgrade):

@@ -19,6 +19,7 @@
 //! | [`upkeep`] | room given back, compression, bounded logs, when data is forced to disk |
 //! | [`corruption`] | damaged files, found at the start and while running |
 //! | [`offline`] | looking after the data without a daemon: check, compact, export, import |
+//! | [`warm`] | files of commands, sent to a daemon or run at its start |
 //! | [`backup`] | backups, offline and of a daemon that serves |
 //! | [`full_disk`] | no room on the disk, and room again |
 //! | [`abuse`] | bad input, bad clients, too many of them |
@@ -71,3 +72,4 @@ mod transactions;
 mod upkeep;
 mod util;
 mod walks;
+mod warm;

@@ -35,6 +35,11 @@ pub enum Task {
         /// The file to read; standard input where there is none.
         input: Option<PathBuf>,
     },
+    /// Send a file of commands to a running daemon.
+    Warm {
+        /// The file to read; standard input where there is none.
+        input: Option<PathBuf>,
+    },
 }
 
 /// A subcommand on the command line.
@@ -137,6 +142,20 @@ const ROWS: &[Row] = &[
             help: "File to read; standard input where it is - or missing",
         }),
     },
+    Row {
+        name: "warm",
+        summary: "Send a file of commands to a running daemon",
+        details: "Reads commands on entries, as RESP or as lines, such as larderd export writes, and has the daemon on the \
+                  socket run them beside its traffic. A command that the daemon refuses is told, and the next one goes on; \
+                  one that cannot be read, or is none on entries, ends it. Ends with status 0 where all were run. To load \
+                  a file at each start instead, give the daemon --warm FILE.",
+        settings: &["socket", "max_line", "max_args", "max_key", "max_value"],
+        argument: Some(Argument {
+            option: false,
+            required: false,
+            help: "File to read; standard input where it is - or missing",
+        }),
+    },
 ];
 
 /// What the subcommands are called.
@@ -178,6 +197,7 @@ impl Task {
             "backup" => Self::Backup { file: file().unwrap_or_default() },
             "export" => Self::Export { output: file() },
             "import" => Self::Import { input: file().filter(|path| path.as_os_str() != "-") },
+            "warm" => Self::Warm { input: file().filter(|path| path.as_os_str() != "-") },
             _ => unreachable!("clap gives names of the table only"),
         }
     }
@@ -207,7 +227,8 @@ mod tests {
             for name in row.settings {
                 assert!(table::find(name).is_some(), "{}: {name}", row.name);
             }
-            assert!(row.settings.contains(&"data") && !row.summary.ends_with('.'), "{}", row.name);
+            let place = if row.name == "warm" { "socket" } else { "data" };
+            assert!(row.settings.contains(&place) && !row.summary.ends_with('.'), "{}", row.name);
             let file = if row.argument.as_ref().is_some_and(|argument| argument.required) { "f" } else { "" };
             let words: Vec<_> = [row.name, file].into_iter().filter(|word| !word.is_empty()).collect();
             assert!(task(&words).is_some(), "{}", row.name);
@@ -215,6 +236,7 @@ mod tests {
         assert_eq!(task(&[]), None);
         assert_eq!(task(&["backup", "f"]), Some(Task::Backup { file: "f".into() }));
         assert_eq!(task(&["export", "--output", "f"]), Some(Task::Export { output: Some("f".into()) }));
+        assert_eq!(task(&["warm", "f"]), Some(Task::Warm { input: Some("f".into()) }));
         assert_eq!(task(&["import", "-"]), Some(Task::Import { input: None }));
         assert_eq!(task(&["import", "f", "--data", "/d"]), Some(Task::Import { input: Some("f".into()) }));
     }
@@ -226,7 +248,10 @@ mod tests {
             assert!(all.contains(&format!("{}\n", row.name)) && all.contains(row.summary), "{all}");
             let Ok(Asked::Help(one)) = asked(&[row.name, "--help"]) else { panic!("{}", row.name) };
             let flat = one.split_whitespace().collect::<Vec<_>>().join(" ");
-            assert!(flat.contains(row.details) && one.contains("--data <PATH>"), "{one}");
+            assert!(
+                flat.contains(row.details) && one.contains(&format!("--{} <PATH>", row.settings[0])),
+                "{one}"
+            );
             assert!(one.lines().all(|line| line.len() <= 132 && !line.ends_with(' ')), "{one}");
         }
     }

@@ -1,5 +1,5 @@
 //! The subcommands: looking after a data directory while no daemon runs on it. `larderd backup` also works while one does,
-//! by asking it.
+//! by asking it, and `larderd warm` only while one does.
 //!
 //! Used by `main`. Each takes the data directory's lock, so that no daemon comes in between, prints its result on standard
 //! output, and what went wrong on standard error. What touches the files is in the store; nothing here knows SQL.
@@ -13,6 +13,7 @@ mod export;
 mod import;
 mod progress;
 mod session;
+mod warm;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -92,6 +93,7 @@ pub fn run(task: &Task, config: &Config) -> ExitCode {
         Task::Backup { file } => backup::run(file, config, clock),
         Task::Export { output } => export::run(output.as_deref(), settings, clock),
         Task::Import { input } => import::run(input.as_deref(), settings, clock),
+        Task::Warm { input } => warm::run(input.as_deref(), settings),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

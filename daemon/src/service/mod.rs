@@ -27,6 +27,12 @@ pub struct Manager {
 }
 
 impl Manager {
+    /// Nobody.
+    #[must_use]
+    pub fn none() -> Self {
+        Self { notifier: None, watchdog: None }
+    }
+
     /// The one that started this process, as the environment says.
     #[must_use]
     pub fn of_process() -> Self {
@@ -38,9 +44,9 @@ impl Manager {
             Some(Ok(notifier)) => Self { notifier: Some(notifier), watchdog },
             Some(Err(error)) => {
                 tracing::warn!("cannot reach the service manager on NOTIFY_SOCKET: {error}");
-                Self { notifier: None, watchdog: None }
+                Self::none()
             }
-            None => Self { notifier: None, watchdog: None },
+            None => Self::none(),
         }
     }
 
@@ -144,7 +150,7 @@ mod tests {
 
     #[test]
     fn without_a_manager_nothing_happens() {
-        let nobody = Manager { notifier: None, watchdog: None };
+        let nobody = Manager::none();
         nobody.serving();
         nobody.stopping();
         assert!(!nobody.listens());

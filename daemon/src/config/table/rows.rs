@@ -56,6 +56,9 @@ settings! {
         "data": Path(data) =
             PerUser("$XDG_STATE_HOME/larder or ~/.local/state/larder, for root /var/lib/larder"), restart,
             "Directory of the entries; one daemon at a time owns it";
+        "warm": MaybePath(warm) = Text(""), restart,
+            "File of commands, as RESP or as lines, to run at each start before the first client is served; a SET \
+             with NX leaves alone what is there already";
     }
     Access {
         "admin_users": Users(admin_users) = Text(""), live,
