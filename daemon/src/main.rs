@@ -15,7 +15,7 @@ use larderd::{endpoint, limits_fd, logging, offline, signals};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     let environment = Environment::of_process();
     // Whatever is created, the data files foremost, is for this user alone; the socket gets its own mode.
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
