@@ -35,6 +35,7 @@ pub(crate) fn run(subject: &Subject, plan: Plan) -> Report {
         return report;
     }
     idle(subject, plan, &mut report);
+    hostile(subject, plan, &mut report);
     passing(subject, plan, &mut report);
     too_few_files(subject, &mut report);
     report
@@ -87,6 +88,46 @@ fn idle(subject: &Subject, plan: Plan, report: &mut Report) {
     wait_until("the crowd to be gone", || good.stats().is("connections", 1));
     report.count("resident with them", mib(with));
     report.count("resident afterwards", mib(resident_bytes(daemon.pid())));
+    daemon.check_healthy();
+}
+
+/// Headers that announce much, and then next to nothing: what was announced is not set aside.
+fn hostile(subject: &Subject, plan: Plan, report: &mut Report) {
+    const HEADERS: [&[u8]; 4] = [
+        b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$16000000\r\nv",
+        b"*1000000\r\n$4\r\nMGET\r\n",
+        b"*2\r\n$16000000\r\n",
+        b"SET k \"never ending",
+    ];
+    let most = (plan.count + 10).to_string();
+    let daemon = subject.start(&[
+        "--max-connections",
+        &most,
+        "--buffer-budget",
+        "32MiB",
+        "--half-request-timeout",
+        "1h",
+    ]);
+    let mut good = daemon.client();
+    let before = resident_bytes(daemon.pid());
+    let crowd: Vec<Client> = (0..plan.count)
+        .map(|number| {
+            let mut client = daemon.client();
+            client.send(HEADERS[number as usize % HEADERS.len()]).unwrap();
+            client
+        })
+        .collect();
+    wait_until("all of them to have been read", || good.stats().is("connections", plan.count as i64 + 1));
+    for number in 0..200 {
+        good.check(&format!("SET beside:{number} v"), "+OK");
+    }
+    let with = resident_bytes(daemon.pid());
+    report.count("bytes of memory for each hostile header", with.saturating_sub(before) / plan.count.max(1));
+    if with > before + plan.count * 32_768 + (40 << 20) {
+        report.fail(format!("headers that announce much cost {} together", mib(with - before)));
+    }
+    drop(crowd);
+    wait_until("them to be gone", || good.stats().is("connections", 1));
     daemon.check_healthy();
 }
 

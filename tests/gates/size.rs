@@ -99,7 +99,8 @@ fn flat(resident: &[u64], report: &mut Report) {
     let (middle, last) = (most(&resident[third..2 * third]), most(&resident[2 * third..]));
     report.count("resident at most in the second third", mib(middle));
     report.count("in the last", mib(last));
-    if last > middle + middle / 4 + (8 << 20) {
+    // In a short one memory is still growing towards its caps.
+    if resident.len() > 3_000 && last > middle + middle / 4 + (8 << 20) {
         report.fail(format!("memory grows: {} and then {}", mib(middle), mib(last)));
     }
 }
