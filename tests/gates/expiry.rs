@@ -114,17 +114,18 @@ fn percentile(latencies: &mut [Duration]) -> u128 {
     latencies.get(latencies.len() * 99 / 100).map_or(0, Duration::as_micros)
 }
 
+/// When it was sent and answered, its name, and its life.
+struct Due {
+    sent: Instant,
+    answered: Instant,
+    key: String,
+    life: Duration,
+}
+
 /// Writes keys with short deadlines and reads each around its own, until `done`: how many, and what was wrong.
 fn watch_deadlines(client: &mut Client, seed: u64, done: &AtomicBool) -> (u64, Vec<String>) {
     let mut dice = Dice::new(seed);
     let (mut watched, mut wrong) = (0, Vec::new());
-    /// When it was sent and answered, its name, and its life.
-    struct Due {
-        sent: Instant,
-        answered: Instant,
-        key: String,
-        life: Duration,
-    }
     let mut due: VecDeque<Due> = VecDeque::new();
     while !done.load(Ordering::Relaxed) {
         let life = Duration::from_millis(40 + dice.below(400));

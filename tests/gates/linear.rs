@@ -198,12 +198,11 @@ impl Caller {
             let answer = client.pipeline(&[request]);
             let end = self.now();
             let op = |call, answered| Op { start, end, call, answered };
-            match answer {
-                Ok(replies) => ops.push((key, op(answered(call, &replies[0]), true))),
-                Err(_) => {
-                    ops.push((key, op(call, false)));
-                    client = connect(socket);
-                }
+            if let Ok(replies) = answer {
+                ops.push((key, op(answered(call, &replies[0]), true)));
+            } else {
+                ops.push((key, op(call, false)));
+                client = connect(socket);
             }
         }
         ops

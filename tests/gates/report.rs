@@ -108,18 +108,13 @@ impl Report {
     pub(crate) fn end(self) {
         // Past the test runner's capture: the figures are what a gate is run for.
         let _ = writeln!(io::stderr(), "{}", self.line());
-        if self.is_red() {
-            panic!("{}\n{}", self.line(), self.told());
-        }
+        assert!(!self.is_red(), "{}\n{}", self.line(), self.told());
     }
 
     /// The first failures.
     pub(crate) fn told(&self) -> String {
         let more = self.failures.len().saturating_sub(TOLD);
-        let mut told = self.failures.iter().take(TOLD).cloned().collect::<Vec<_>>().join("\n");
-        if more > 0 {
-            told.push_str(&format!("\n... and {more} more"));
-        }
-        told
+        let told = self.failures.iter().take(TOLD).cloned().collect::<Vec<_>>().join("\n");
+        if more > 0 { format!("{told}\n... and {more} more") } else { told }
     }
 }

@@ -85,9 +85,9 @@ pub(crate) fn run(subject: &Subject, plan: Plan) -> Report {
         report.fail("nothing was evicted: the caps were never reached");
     }
     flat(&resident, &mut report);
-    let status = daemon.terminate();
-    if !status.success() {
-        report.fail(format!("it ended with {status}: {}", daemon.output()));
+    let end = daemon.terminate();
+    if !end.success() {
+        report.fail(format!("it ended with {end}: {}", daemon.output()));
     }
     report
 }

@@ -57,7 +57,7 @@ pub(crate) fn run(subject: &Subject, plan: Plan) -> Report {
             match client.stream().write(&batch[sent % request.len()..]) {
                 Ok(bytes) => sent += bytes,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    thread::sleep(Duration::from_millis(1))
+                    thread::sleep(Duration::from_millis(1));
                 }
                 Err(error) => {
                     report.fail(format!("a client that does not read was cut off: {error}"));

@@ -79,41 +79,30 @@ impl Drop for Mounted {
 pub(crate) fn ext4_image(path: &Path, mib: u64) -> Option<()> {
     File::create(path).unwrap().set_len(mib << 20).unwrap();
     // `mkfs.ext4` is often out of the way of those who are not root.
-    match Command::new("mkfs.ext4")
+    let made = Command::new("mkfs.ext4")
         .env("PATH", "/usr/sbin:/sbin:/usr/bin:/bin")
         .args(["-q", "-F"])
         .arg(path)
-        .output()
-    {
-        Ok(output) => {
-            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-            Some(())
-        }
-        Err(_) => {
-            missing("mkfs.ext4", "apt-get install e2fsprogs");
-            None
-        }
-    }
+        .output();
+    let Ok(output) = made else {
+        missing("mkfs.ext4", "apt-get install e2fsprogs");
+        return None;
+    };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Some(())
 }
 
 /// The program that cuts a file system off, compiled into `dir`. `None`, with a note, where it cannot be.
 pub(crate) fn cutter(dir: &Path) -> Option<PathBuf> {
     let program = dir.join("cut");
-    match Command::new("cc")
-        .args(["-O1", "-Wall", "-o"])
-        .arg(&program)
-        .arg(repository("tests/gates/cut.c"))
-        .output()
-    {
-        Ok(output) => {
-            assert!(output.status.success(), "cut.c: {}", String::from_utf8_lossy(&output.stderr));
-            Some(program)
-        }
-        Err(_) => {
-            missing("cc", "apt-get install gcc libc6-dev");
-            None
-        }
-    }
+    let source = repository("tests/gates/cut.c");
+    let Ok(output) = Command::new("cc").args(["-O1", "-Wall", "-o"]).arg(&program).arg(source).output()
+    else {
+        missing("cc", "apt-get install gcc libc6-dev");
+        return None;
+    };
+    assert!(output.status.success(), "cut.c: {}", String::from_utf8_lossy(&output.stderr));
+    Some(program)
 }
 
 fn mounts(command: &mut Command, what: &str) -> bool {

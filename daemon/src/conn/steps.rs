@@ -107,10 +107,7 @@ impl Connection {
                     }
                     Err(Stop::Missing) => unreachable!("handled above"),
                 }
-                if planted(Bug::DroppedReply)
-                    && *next > 0
-                    && (client.commands.get() + *next as u64) % 1_000 == 999
-                {
+                if loses_answer(client, *next) {
                     answers.truncate(start);
                 }
                 if view.depends_on_commit() && wanted {
@@ -213,6 +210,11 @@ fn failed(error: &CommandError, called: Option<usize>, host: &Host, view: &mut V
 
 fn is_big(request: Request<'_>) -> bool {
     request.len() > BIG_WORDS || request.wire_bytes() > BIG_BYTES
+}
+
+/// See [`Bug::DroppedReply`].
+fn loses_answer(client: &Client, at: usize) -> bool {
+    planted(Bug::DroppedReply) && at > 0 && (client.commands.get() + at as u64) % 1_000 == 999
 }
 
 /// See [`cmd::admit`].

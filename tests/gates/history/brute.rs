@@ -4,11 +4,10 @@ use super::{Misses, Op, step};
 
 /// Whether some order of `ops` explains their answers.
 pub(super) fn brute(ops: &[Op], misses: Misses) -> bool {
-    let mut left: Vec<Op> = ops.to_vec();
-    extend(&mut left, None, misses)
+    extend(ops, None, misses)
 }
 
-fn extend(left: &mut Vec<Op>, state: Option<i64>, misses: Misses) -> bool {
+fn extend(left: &[Op], state: Option<i64>, misses: Misses) -> bool {
     if left.iter().all(|op| !op.answered) {
         return true;
     }
@@ -19,10 +18,10 @@ fn extend(left: &mut Vec<Op>, state: Option<i64>, misses: Misses) -> bool {
             continue;
         }
         let Some(next) = step(state, &op, misses) else { continue };
-        let mut rest: Vec<Op> = left.clone();
+        let mut rest: Vec<Op> = left.to_vec();
         rest.remove(at);
         rest.retain(|other| other.answered || other.end >= op.start);
-        if extend(&mut rest, next, misses) {
+        if extend(&rest, next, misses) {
             return true;
         }
     }

@@ -62,17 +62,18 @@ pub(crate) enum Misses {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Violation(pub(crate) String);
 
+/// What a key holds.
+type State = Option<i64>;
+
 /// The state after `op`, if that could have been its answer; without an answer anything could.
-fn step(state: Option<i64>, op: &Op, misses: Misses) -> Option<Option<i64>> {
+fn step(state: State, op: &Op, misses: Misses) -> Option<State> {
     let evictable = misses == Misses::Allowed;
     match op.call {
         Call::Set(value) => Some(Some(value)),
         Call::Get(_) if !op.answered => Some(state),
-        Call::Get(None) => (evictable || state.is_none()).then_some(None),
+        Call::Del(found) if found.is_none() || !op.answered => Some(None),
+        Call::Get(None) | Call::Del(Some(false)) => (evictable || state.is_none()).then_some(None),
         Call::Get(Some(value)) => (state == Some(value)).then_some(state),
-        Call::Del(None) => Some(None),
-        Call::Del(_) if !op.answered => Some(None),
-        Call::Del(Some(false)) => (evictable || state.is_none()).then_some(None),
         Call::Del(Some(true)) => state.is_some().then_some(None),
         Call::Incr(_) if !op.answered => Some(Some(state.unwrap_or(0) + 1)),
         Call::Incr(after) => {
