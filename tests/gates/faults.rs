@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -176,8 +175,7 @@ fn check_files(data: &Path, report: &mut Report, what: &str) {
         return;
     }
     let text = data.to_str().expect("temporary directories have plain names");
-    let Outcome { status, stdout, stderr } =
-        run_program(Command::new(larderd(&["check"]).get_program()).args(["check", "--data", text]));
+    let Outcome { status, stdout, stderr } = run_program(&mut larderd(&["check", "--data", text]));
     if status.code() == Some(1) {
         report.fail(format!("{what}: larderd check: {stdout}{stderr}"));
     }
