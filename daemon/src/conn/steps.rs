@@ -3,6 +3,7 @@
 use std::cell::RefMut;
 use std::rc::Rc;
 
+use bytes::BytesMut;
 use larder_protocol::{Reply, Request, Requests, Stat, encode};
 
 use super::answers::wire_of;
@@ -107,9 +108,7 @@ impl Connection {
                     }
                     Err(Stop::Missing) => unreachable!("handled above"),
                 }
-                if loses_answer(client, *next) {
-                    answers.truncate(start);
-                }
+                lose_answer(client, *next, start, answers);
                 if view.depends_on_commit() && wanted {
                     unsettled.push((start..answers.len(), wire));
                 }
@@ -212,9 +211,11 @@ fn is_big(request: Request<'_>) -> bool {
     request.len() > BIG_WORDS || request.wire_bytes() > BIG_BYTES
 }
 
-/// See [`Bug::DroppedReply`].
-fn loses_answer(client: &Client, at: usize) -> bool {
-    planted(Bug::DroppedReply) && at > 0 && (client.commands.get() + at as u64) % 1_000 == 999
+/// See [`Bug::DroppedReply`]: `start` is where the answer to the request at `at` begins.
+fn lose_answer(client: &Client, at: usize, start: usize, answers: &mut BytesMut) {
+    if planted(Bug::DroppedReply) && at > 0 && (client.commands.get() + at as u64) % 1_000 == 999 {
+        answers.truncate(start);
+    }
 }
 
 /// See [`cmd::admit`].

@@ -71,7 +71,8 @@ fn step(state: State, op: &Op, misses: Misses) -> Option<State> {
     match op.call {
         Call::Set(value) => Some(Some(value)),
         Call::Get(_) if !op.answered => Some(state),
-        Call::Del(found) if found.is_none() || !op.answered => Some(None),
+        Call::Del(_) if !op.answered => Some(None),
+        Call::Del(None) => Some(None),
         Call::Get(None) | Call::Del(Some(false)) => (evictable || state.is_none()).then_some(None),
         Call::Get(Some(value)) => (state == Some(value)).then_some(state),
         Call::Del(Some(true)) => state.is_some().then_some(None),
