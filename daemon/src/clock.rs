@@ -5,6 +5,8 @@
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use crate::planted::{Bug, planted};
+
 /// Unix time that only ever moves forward, at the monotonic clock's pace.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
@@ -23,12 +25,18 @@ impl Clock {
     /// Milliseconds since the unix epoch.
     #[must_use]
     pub fn now_ms(&self) -> i64 {
+        if planted(Bug::WallClockTtl) {
+            return Self::start().anchor_unix_ms;
+        }
         self.anchor_unix_ms + self.uptime_ms()
     }
 
     /// The milliseconds since the unix epoch at which `watch` was started.
     #[must_use]
     pub fn ms_at(&self, watch: Stopwatch) -> i64 {
+        if planted(Bug::WallClockTtl) {
+            return self.now_ms();
+        }
         self.anchor_unix_ms + watch.0.saturating_duration_since(self.anchor).as_millis() as i64
     }
 

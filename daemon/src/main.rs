@@ -21,7 +21,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// By sysexits.h, for what is wrong with settings and units.
 const EX_CONFIG: u8 = 78;
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     let environment = Environment::of_process();
     // Whatever is created, the data files foremost, is for this user alone; the socket gets its own mode.
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);

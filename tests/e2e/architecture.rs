@@ -33,6 +33,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
             "tui/src/link/",
         ],
     ),
+    ("planted-bugs", &["daemon/src/planted.rs"]),
     ("unsafe ", &[]),
 ];
 

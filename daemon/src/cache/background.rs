@@ -17,6 +17,7 @@ use super::{Cache, Inner, Spare};
 use crate::config::Durability;
 use crate::entry::Key;
 use crate::error::CommandError;
+use crate::planted::{Bug, planted};
 use crate::store::{Event, Fetched, Merged, Readers, StoreError, Synced};
 
 /// Keys one blocking thread reads before another could have helped: some hundred microseconds of work.
@@ -67,6 +68,10 @@ impl Cache {
                 tokio::time::sleep(self.0.config.flush_interval).await;
             } else {
                 self.let_others_join().await;
+            }
+            if planted(Bug::AnswerBeforeCommit) || planted(Bug::PublishBeforeCommit) {
+                // Long enough for a kill to fall into it.
+                self.0.clock.sleep(Duration::from_millis(2)).await;
             }
             self.commit();
         }
@@ -122,6 +127,10 @@ impl Cache {
             (keys, rows)
         })
         .await;
+        if planted(Bug::StaleFill) {
+            // Long enough for a write and its merge to fall into it.
+            self.0.clock.sleep(Duration::from_millis(25)).await;
+        }
         let now_ms = self.now_ms();
         let mut inner = self.0.inner.borrow_mut();
         match rows {

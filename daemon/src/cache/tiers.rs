@@ -20,6 +20,7 @@ use super::memory::Memory;
 use super::watch::Watches;
 use crate::buffer::{Flushed, Generation, Hashed};
 use crate::entry::{Key, State};
+use crate::planted::{Bug, planted};
 use crate::store::batch::BatchEncoder;
 
 /// The tiers above the main file, and what is known of the main file itself.
@@ -68,6 +69,9 @@ impl Tiers {
         let known = |state: &State, source| LookUp::Known(state.live(now_ms).cloned(), source);
         let hashed = Hashed::new(key);
         if let Some(state) = self.pending.read(hashed) {
+            if planted(Bug::PublishBeforeCommit) {
+                return known(state, Source::Buffer);
+            }
             return known(state, Source::Pending);
         }
         if self.pending.flushed() {
@@ -244,8 +248,8 @@ impl Tiers {
     pub fn arrived(&mut self, key: &Key, row: Row, now_ms: i64) {
         let copy = row.as_ref().ok().cloned().flatten().filter(|entry| !entry.deadline.passed(now_ms));
         let above = self.pending.get(key).is_some() || self.in_buffer(key).is_some() || self.main_hidden();
-        if self.loads.arrived(key, row)
-            && !above
+        let current = self.loads.arrived(key, row);
+        if (current && !above || planted(Bug::StaleFill))
             && let Some(entry) = copy
         {
             self.memory.fill(key, &entry);
@@ -266,6 +270,7 @@ impl Tiers {
 
     fn in_generations(&self, key: Hashed<'_>) -> Option<&State> {
         self.active.read(key).or_else(|| match &self.sealed {
+            Some(_) if planted(Bug::UnmergedEviction) => None,
             Some(sealed) if !self.active.flushed() => sealed.read(key),
             _ => None,
         })

@@ -3,6 +3,7 @@
 use std::cell::RefMut;
 use std::rc::Rc;
 
+use bytes::BytesMut;
 use larder_protocol::{Reply, Request, Requests, Stat, encode};
 
 use super::answers::wire_of;
@@ -14,6 +15,7 @@ use crate::clock::Stopwatch;
 use crate::cmd::{self, Host, Run, Spec};
 use crate::error::CommandError;
 use crate::latency::{Answered, RunCalls};
+use crate::planted::{Bug, planted};
 
 /// How many requests behind one that waits for a row are looked at for rows to load along with it.
 const LOAD_AHEAD: usize = 256;
@@ -107,6 +109,7 @@ impl Connection {
                     }
                     Err(Stop::Missing) => unreachable!("handled above"),
                 }
+                lose_answer(client, *next, start, answers);
                 if view.depends_on_commit() && wanted {
                     unsettled.push((start..answers.len(), wire));
                 }
@@ -207,6 +210,13 @@ fn failed(error: &CommandError, called: Option<usize>, host: &Host, view: &mut V
 
 fn is_big(request: Request<'_>) -> bool {
     request.len() > BIG_WORDS || request.wire_bytes() > BIG_BYTES
+}
+
+/// See [`Bug::DroppedReply`]: `start` is where the answer to the request at `at` begins.
+fn lose_answer(client: &Client, at: usize, start: usize, answers: &mut BytesMut) {
+    if planted(Bug::DroppedReply) && at > 0 && (client.commands.get() + at as u64) % 1_000 == 999 {
+        answers.truncate(start);
+    }
 }
 
 /// See [`cmd::admit`].

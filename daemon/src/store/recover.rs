@@ -12,6 +12,8 @@ use super::journal::Found;
 use super::main_file;
 use crate::buffer::Generation;
 use crate::clock::utc_stamp;
+use crate::entry::State;
+use crate::planted::{Bug, planted};
 
 /// What the journals held.
 #[derive(Debug)]
@@ -73,7 +75,27 @@ pub(super) fn recover(dir: &Path, merged: u64, now_ms: i64, reuse: bool) -> Resu
             }
         }
     }
+    if planted(Bug::DoubleReplay)
+        && let Some(oldest) = journals.first()
+    {
+        replay_its_first_batch(oldest, &mut recovered)?;
+    }
     Ok(Recovered { generation: Some(recovered), journals, unused })
+}
+
+/// See [`Bug::DoubleReplay`].
+#[cold]
+fn replay_its_first_batch(journal: &Found, recovered: &mut Generation) -> Result<(), StoreError> {
+    let mut first = true;
+    journal.replay(|batch| {
+        let again = batch.into_iter().filter_map(|write| match write {
+            Write::Put(key, state) => Some((key, state)),
+            Write::Flush => None,
+        });
+        if std::mem::take(&mut first) {
+            recovered.put_all(again.collect());
+        }
+    })
 }
 
 fn replay(journal: &Found, recovered: &mut Generation) -> Result<(), StoreError> {
@@ -81,6 +103,7 @@ fn replay(journal: &Found, recovered: &mut Generation) -> Result<(), StoreError>
         let mut writes = Vec::with_capacity(batch.len());
         for write in batch {
             match write {
+                Write::Put(_, State::Deleted) if planted(Bug::LostTombstone) => {}
                 Write::Put(key, state) => writes.push((key, state)),
                 Write::Flush => {
                     writes.clear();
@@ -106,7 +129,7 @@ fn sync_main_log(dir: &Path) -> Result<(), StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::entry::{Entry, State};
+    use crate::entry::Entry;
     use crate::store::batch::BatchEncoder;
     use crate::store::journal::{Journal, Sync};
 

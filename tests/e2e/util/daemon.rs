@@ -18,6 +18,7 @@ pub(crate) struct Daemon {
     socket: PathBuf,
     arguments: Vec<String>,
     environment: Vec<(String, PathBuf)>,
+    binary: PathBuf,
     child: Option<Child>,
     starts: u32,
 }
@@ -33,6 +34,46 @@ impl Daemon {
         Self::start_with(dir, socket, all, Vec::new())
     }
 
+    /// As [`start`](Self::start), another binary and with variables of its own.
+    #[track_caller]
+    pub(crate) fn start_other(
+        binary: PathBuf,
+        environment: Vec<(String, PathBuf)>,
+        arguments: &[&str],
+    ) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("data");
+        Self::start_on(dir, &data, binary, environment, arguments)
+    }
+
+    /// As [`start_other`](Self::start_other), with its data in `data`.
+    #[track_caller]
+    pub(crate) fn start_on(
+        dir: TempDir,
+        data: &Path,
+        binary: PathBuf,
+        environment: Vec<(String, PathBuf)>,
+        arguments: &[&str],
+    ) -> Self {
+        let mut daemon = Self::prepare_on(dir, data, binary, environment, arguments);
+        daemon.restart();
+        daemon
+    }
+
+    /// As [`start_on`](Self::start_on), not started yet.
+    pub(crate) fn prepare_on(
+        dir: TempDir,
+        data: &Path,
+        binary: PathBuf,
+        environment: Vec<(String, PathBuf)>,
+        arguments: &[&str],
+    ) -> Self {
+        let socket = dir.path().join("larder.sock");
+        let mut all = vec!["--socket".into(), path_text(&socket), "--data".into(), path_text(data)];
+        all.extend(arguments.iter().map(ToString::to_string));
+        Self { dir, socket, arguments: all, environment, binary, child: None, starts: 0 }
+    }
+
     /// Starts a daemon that finds its places by itself, and waits until it answers on `socket`.
     #[track_caller]
     pub(crate) fn start_with(
@@ -41,7 +82,8 @@ impl Daemon {
         arguments: Vec<String>,
         environment: Vec<(String, PathBuf)>,
     ) -> Self {
-        let mut daemon = Self { dir, socket, arguments, environment, child: None, starts: 0 };
+        let mut daemon =
+            Self { dir, socket, arguments, environment, binary: binary(), child: None, starts: 0 };
         daemon.restart();
         daemon
     }
@@ -49,13 +91,25 @@ impl Daemon {
     /// Starts again what was stopped, on the same data.
     #[track_caller]
     pub(crate) fn restart(&mut self) {
+        self.launch();
+        self.wait_until_ready();
+    }
+
+    /// Starts it and does not wait until it serves.
+    #[track_caller]
+    pub(crate) fn launch(&mut self) {
         assert!(self.child.is_none(), "stop it first");
         self.starts += 1;
         let log = File::create(self.log()).unwrap();
-        let mut command = larderd(&self.arguments);
+        let mut command = program(&self.binary, &self.arguments);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         self.child = Some(command.spawn().expect("larderd is built"));
+    }
+
+    /// Waits until what was launched answers.
+    #[track_caller]
+    pub(crate) fn wait_until_ready(&mut self) {
         wait_until("the daemon to answer PING", || {
             if let Some(status) = self.child.as_mut().unwrap().try_wait().unwrap() {
                 self.child = None;
@@ -98,6 +152,23 @@ impl Daemon {
     #[track_caller]
     pub(crate) fn wait(&mut self) -> ExitStatus {
         wait_for_exit(&mut self.child.take().expect("running"))
+    }
+
+    /// How it ended by itself, where it has; then it can be restarted.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        let status = self.child.as_mut().map(|child| child.try_wait().unwrap())??;
+        self.child = None;
+        Some(status)
+    }
+
+    /// Whether it was started and has not been stopped, or found to have ended.
+    pub(crate) fn is_running(&self) -> bool {
+        self.child.is_some()
+    }
+
+    /// Gives it variables from the next start on.
+    pub(crate) fn set_environment(&mut self, environment: Vec<(String, PathBuf)>) {
+        self.environment = environment;
     }
 
     /// A signal that leaves it running.
@@ -214,7 +285,11 @@ pub(crate) fn run(command: &mut Command) -> Outcome {
 
 /// `larderd` with arguments, free of any LARDER_ setting of whoever runs the tests.
 pub(crate) fn larderd<A: AsRef<OsStr>>(arguments: &[A]) -> Command {
-    let mut command = Command::new(binary());
+    program(&binary(), arguments)
+}
+
+fn program<A: AsRef<OsStr>>(binary: &Path, arguments: &[A]) -> Command {
+    let mut command = Command::new(binary);
     for (name, _) in env::vars_os() {
         if name.as_encoded_bytes().starts_with(b"LARDER_") {
             command.env_remove(name);

@@ -3,6 +3,8 @@
 //! It knows the wire format by itself instead of borrowing `larder_protocol`, so that a mistake in that crate
 //! cannot cancel itself out here.
 
+#![allow(dead_code, unused_imports, reason = "the end-to-end tests and the gates each use a part of it")]
+
 mod client;
 mod daemon;
 mod tool;

@@ -1,0 +1,186 @@
+//! A small file system that fills up again and again while clients write: reads go on, refused writes say `-FULL`, what was
+//! answered is kept, deletions are taken, and service returns by itself when there is room, in the same process.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::report::{Plan, Report, Subject};
+use crate::space::Mounted;
+use crate::util::{Client, Daemon, Dice, HANG, Reply};
+
+const SIZES: [&str; 3] = ["24m", "40m", "64m"];
+
+/// Cycles on one file system.
+const CYCLES_EACH: u64 = 5;
+
+const SETTINGS: &[&str] =
+    &["--merge-interval", "20ms", "--cleanup-interval", "100ms", "--compress-from", "0"];
+
+#[test]
+fn gate() {
+    run(&Subject::larderd(), Plan::from_environment(3)).end();
+}
+
+pub(crate) fn run(subject: &Subject, plan: Plan) -> Report {
+    let mut report = Report::new("full disk", plan);
+    let mut dice = Dice::new(plan.seed);
+    let mut tally = Tally::default();
+    let mut left = plan.count;
+    for size in SIZES.into_iter().cycle() {
+        if left == 0 || report.is_red() {
+            break;
+        }
+        let Some(small) = Mounted::in_memory(size) else { return report };
+        let data = small.path().join("data");
+        let (binary, environment) = (subject.binary.clone(), subject.environment.clone());
+        let daemon = Daemon::start_on(TempDir::new().unwrap(), &data, binary, environment, SETTINGS);
+        let mut held = Held::default();
+        let cycles = left.min(CYCLES_EACH);
+        left -= cycles;
+        for cycle in 0..cycles {
+            let what = format!("{size}, cycle {cycle}");
+            held.cycle(&small, &daemon, &mut dice, &what, &mut tally, &mut report);
+        }
+        if daemon.stats().get("pid") != i64::from(daemon.pid()) {
+            report.fail(format!("{size}: it was started again"));
+        }
+    }
+    report.count("writes taken", tally.taken);
+    report.count("writes refused with -FULL", tally.refused);
+    report.count("deletions taken while full", tally.deleted);
+    report.count("ms the slowest return of service", tally.slowest.as_millis());
+    report
+}
+
+#[derive(Default)]
+struct Tally {
+    taken: u64,
+    refused: u64,
+    deleted: u64,
+    slowest: Duration,
+}
+
+/// What was answered for each key.
+#[derive(Default)]
+struct Held(BTreeMap<String, Option<Vec<u8>>>);
+
+impl Held {
+    /// Full, and room again.
+    fn cycle(
+        &mut self,
+        small: &Mounted,
+        daemon: &Daemon,
+        dice: &mut Dice,
+        what: &str,
+        tally: &mut Tally,
+        report: &mut Report,
+    ) {
+        let mut client = daemon.client();
+        // Beside a ballast that takes all but what the daemon holds already, or by the daemon's own writes.
+        if dice.below(2) == 0 {
+            small.fill();
+        }
+        if !self.write_until_full(&mut client, dice, what, tally, report) {
+            small.fill();
+        }
+        self.check(&mut client, 7, &format!("{what}, full"), report);
+        for number in 0..40 {
+            tally.deleted += u64::from(self.delete(&mut client, &format!("key:{number}")));
+        }
+        // Not there, where the daemon's own writes filled it.
+        let _ = fs::remove_file(small.path().join("ballast"));
+        if let Some(took) = self.wait_for_service(&mut client, what, report) {
+            tally.slowest = tally.slowest.max(took);
+        }
+        self.check(&mut client, 1, &format!("{what}, room again"), report);
+    }
+
+    /// Whether a write was refused.
+    fn write_until_full(
+        &mut self,
+        client: &mut Client,
+        dice: &mut Dice,
+        what: &str,
+        tally: &mut Tally,
+        report: &mut Report,
+    ) -> bool {
+        let mut full = false;
+        for _ in 0..4_000 {
+            let key = format!("key:{}", dice.below(6_000));
+            let length = 100 + dice.below(9_000) as usize;
+            let value = dice.bytes(length);
+            match client.args(&[b"SET".as_slice(), key.as_bytes(), &value]) {
+                Reply::Simple(_) => {
+                    tally.taken += 1;
+                    self.0.insert(key, Some(value));
+                }
+                Reply::Error(error) if error.starts_with("FULL") => {
+                    tally.refused += 1;
+                    full = true;
+                    if dice.below(50) == 0 {
+                        break;
+                    }
+                }
+                reply => {
+                    report.fail(format!("{what}: SET was answered {reply}"));
+                    break;
+                }
+            }
+        }
+        full
+    }
+
+    /// Every so many-th key holds what was answered.
+    fn check(&self, client: &mut Client, every: usize, what: &str, report: &mut Report) {
+        let wrong = self.0.iter().step_by(every).filter(|(key, value)| {
+            let want = value.as_ref().map_or(Reply::Nil, Reply::bulk);
+            client.args(&["GET", key]) != want
+        });
+        let wrong = wrong.count();
+        if wrong > 0 {
+            report.fail(format!(
+                "{what}: {wrong} of {} keys do not hold what was answered",
+                self.0.len() / every
+            ));
+        }
+    }
+
+    fn delete(&mut self, client: &mut Client, key: &str) -> bool {
+        let taken = matches!(client.args(&["DEL", key]), Reply::Integer(_));
+        if taken {
+            self.0.insert(key.to_owned(), None);
+        }
+        taken
+    }
+
+    /// How long it took until writes were taken, if that came by itself. Where it was the daemon's own entries that filled the
+    /// disk, somebody has to delete some.
+    fn wait_for_service(&mut self, client: &mut Client, what: &str, report: &mut Report) -> Option<Duration> {
+        let since = Instant::now();
+        let mut deletions = 0;
+        loop {
+            match client.args(&["SET", "again", "1"]) {
+                Reply::Simple(_) => return (deletions == 0).then(|| since.elapsed()),
+                Reply::Error(error) if error.starts_with("FULL") => {}
+                reply => report.fail(format!("{what}: SET was answered {reply}")),
+            }
+            if since.elapsed() > HANG {
+                report.fail(format!("{what}: no service {HANG:?} after there was room"));
+                return None;
+            }
+            if since.elapsed() > Duration::from_millis(1_500 + 500 * deletions) {
+                deletions += 1;
+                let last = (deletions % 10).to_string();
+                let some: Vec<_> = self.0.keys().filter(|key| key.ends_with(&last)).cloned().collect();
+                for key in some {
+                    self.delete(client, &key);
+                }
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
