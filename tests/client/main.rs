@@ -28,7 +28,6 @@ mod original;
 mod processes;
 mod threads;
 #[path = "../e2e/util/mod.rs"]
-#[expect(dead_code, unused_imports, reason = "the end-to-end tests use the rest")]
 mod util;
 
 use larder_protocol::client::{Client, Options};
