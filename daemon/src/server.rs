@@ -3,43 +3,32 @@
 //! Stopping: no more connections are accepted, those there are get the answers to what they have sent, what is committed
 //! is merged as far as time allows, and the files are closed.
 
-use std::collections::HashMap;
+mod connections;
+
 use std::path::PathBuf;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use larder_protocol::stream::{Event, EventKind};
-use larder_protocol::{Reply, Stat, Wire, encode};
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::net::{TcpListener, UnixListener};
 use tokio::runtime::LocalOptions;
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
-use crate::access::Role;
-use crate::buffers::Buffers;
 use crate::cache::Cache;
-use crate::clients::{Client, Peer};
 use crate::clock::Clock;
 use crate::cmd::{self, Host, REGISTRY};
 use crate::config::{ConfigError, Reloaded, Settings};
-use crate::conn::{self, Stream};
-use crate::error::AccessError;
+use crate::conn::Stream;
 use crate::logging::LogHandle;
 use crate::service::{self, Manager};
 use crate::signals::Signal;
 use crate::store::{self, StoreError};
 use crate::{stream, warm};
-
-/// How long connections may take to finish once the daemon is stopping.
-const DRAIN: Duration = Duration::from_millis(1_500);
+use connections::{Connections, accept_tcp, tcp_peer, unix_peer};
 
 /// How long clients may still be answered once the daemon cannot go on.
 const LAST_WORDS: Duration = Duration::from_millis(100);
-
-/// Pause after the system refused a connection for want of file descriptors or memory.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Threads that may block: one for every reader connection, and some for freeing memory and stopping.
 const EXTRA_BLOCKING_THREADS: usize = 2;
@@ -201,178 +190,6 @@ async fn serve(start: &mut Start) -> Result<(), ServeError> {
     match host.cache.abandon().await {
         Some(error) => Err(error.into()),
         None => ended,
-    }
-}
-
-/// The connections there are.
-struct Connections {
-    host: Rc<Host>,
-    buffers: Rc<Buffers>,
-    /// Of each user who is connected, where one may not take all of them.
-    users_buffers: HashMap<u32, Weak<Buffers>>,
-    tracker: TaskTracker,
-    stop: CancellationToken,
-    last_id: u64,
-    most: usize,
-}
-
-impl Connections {
-    fn new(host: Rc<Host>, most: usize) -> Self {
-        let budget_bytes = host.settings().buffer_budget_bytes;
-        Self {
-            host,
-            buffers: Rc::new(Buffers::new(budget_bytes)),
-            users_buffers: HashMap::new(),
-            tracker: TaskTracker::new(),
-            stop: CancellationToken::new(),
-            last_id: 0,
-            most,
-        }
-    }
-
-    async fn accepted(&mut self, accepted: std::io::Result<(Peer, Stream)>) {
-        let (peer, stream) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                // Mostly EMFILE. The client stays in the queue of the socket; trying again at once would only spin.
-                tracing::error!(
-                    "cannot accept a connection: {error}; raise the limit on open files (LimitNOFILE)"
-                );
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                return;
-            }
-        };
-        let role = match self.admit(&peer) {
-            Ok(role) => role,
-            Err(error) => return self.reject(&stream, &error),
-        };
-        self.serve(peer, stream, role);
-    }
-
-    /// Has the file of commands in the settings run, if there is one, on a connection within this process.
-    fn warm(&mut self) -> Option<warm::Warming> {
-        let (stream, warming) = warm::begin(self.host.settings())?;
-        // Whoever may write the settings may write entries.
-        self.serve(unix_peer(&stream), Stream::Unix(stream), Some(Role::Admin));
-        Some(warming)
-    }
-
-    fn serve(&mut self, peer: Peer, stream: Stream, role: Option<Role>) {
-        self.last_id += 1;
-        let client = Rc::new(Client::new(self.last_id, peer, self.host.cache.now_ms()));
-        client.role.set(role);
-        let listed = Listed::new(Rc::clone(&self.host), Rc::clone(&client));
-        let buffers = self.buffers_for(&peer);
-        let serve = conn::serve(stream, Rc::clone(&self.host), client, buffers, self.stop.clone());
-        self.tracker.spawn_local(async move {
-            let _listed = listed;
-            serve.await;
-        });
-    }
-
-    /// Decides, before anything is read, what a new client may do.
-    ///
-    /// # Errors
-    /// Where it may not connect, or there are as many connections as there may be.
-    fn admit(&self, peer: &Peer) -> Result<Option<Role>, AccessError> {
-        let settings = self.host.settings();
-        let limit = settings.max_connections.min(self.most);
-        if self.tracker.len() >= limit {
-            return Err(AccessError::TooManyClients { limit });
-        }
-        let role = self.host.role_at_first(peer)?;
-        let limit = settings.max_user_connections;
-        if limit > 0 && role != Some(Role::Admin) && self.host.clients.of_user(peer.uid) >= limit {
-            return Err(AccessError::TooManyOfUser { uid: peer.uid, limit });
-        }
-        Ok(role)
-    }
-
-    /// The buffers that a client's are part of: its user's, where these have a limit of their own.
-    fn buffers_for(&mut self, peer: &Peer) -> Rc<Buffers> {
-        let most = self.host.settings().max_user_buffer_bytes;
-        if most == 0 {
-            return Rc::clone(&self.buffers);
-        }
-        if let Some(buffers) = self.users_buffers.get(&peer.uid).and_then(Weak::upgrade) {
-            return buffers;
-        }
-        self.users_buffers.retain(|_, buffers| buffers.strong_count() > 0);
-        let buffers = Rc::new(self.buffers.within(most));
-        self.users_buffers.insert(peer.uid, Rc::downgrade(&buffers));
-        buffers
-    }
-
-    fn reject(&self, stream: &Stream, error: &AccessError) {
-        self.host.cache.count(Stat::ConnectionsRejected, 1);
-        let mut out = bytes::BytesMut::new();
-        encode(&Reply::error(error.to_string()), Wire::Resp2, &mut out);
-        // The socket is new and empty, so this fits; who has gone already does not care.
-        let _ = stream.try_write(&out);
-    }
-
-    /// Lets connections finish what they have begun.
-    async fn drain(&self) {
-        self.stop.cancel();
-        self.tracker.close();
-        if tokio::time::timeout(DRAIN, self.tracker.wait()).await.is_err() {
-            tracing::warn!("{} connections were cut off while stopping", self.tracker.len());
-        }
-    }
-}
-
-/// Lists and counts a connection for as long as it lives, and the ways it can end.
-struct Listed {
-    host: Rc<Host>,
-    client: Rc<Client>,
-}
-
-impl Listed {
-    fn new(host: Rc<Host>, client: Rc<Client>) -> Self {
-        host.cache.count(Stat::Connections, 1);
-        host.cache.count(Stat::ConnectionsTotal, 1);
-        host.clients.add(&client);
-        Self { host, client }
-    }
-}
-
-impl Drop for Listed {
-    fn drop(&mut self) {
-        let Self { host, client } = self;
-        cmd::leave(client, host);
-        host.channels.leave(client);
-        host.clients.remove(client.id);
-        host.cache.uncount(Stat::Connections, 1);
-        if std::thread::panicking() {
-            // The panic's own message is on stderr already; the other connections go on.
-            host.cache.count(Stat::ConnectionsFailed, 1);
-        }
-    }
-}
-
-/// Who is at the other end. Where the system does not tell, nobody in particular.
-fn unix_peer(stream: &UnixStream) -> Peer {
-    match stream.peer_cred() {
-        Ok(peer) => Peer { pid: peer.pid(), uid: peer.uid(), gid: peer.gid(), tcp: None },
-        Err(error) => {
-            tracing::warn!("cannot tell who has connected: {error}");
-            Peer::NOBODY
-        }
-    }
-}
-
-/// Over TCP only the addresses are known.
-fn tcp_peer(stream: &TcpStream) -> std::io::Result<Peer> {
-    // Answers are small, and whoever asked waits for them.
-    stream.set_nodelay(true)?;
-    Ok(Peer { tcp: Some([stream.peer_addr()?, stream.local_addr()?]), ..Peer::NOBODY })
-}
-
-/// The next connection over TCP; never, where nobody listens there.
-async fn accept_tcp(listener: Option<&TcpListener>) -> std::io::Result<TcpStream> {
-    match listener {
-        Some(listener) => listener.accept().await.map(|(stream, _)| stream),
-        None => std::future::pending().await,
     }
 }
 

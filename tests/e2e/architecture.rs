@@ -23,7 +23,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
         "UnixStream",
         &[
             "daemon/src/conn",
-            "daemon/src/server.rs",
+            "daemon/src/server",
             "daemon/src/endpoint",
             "daemon/src/logging.rs",
             "daemon/src/offline/ask.rs",

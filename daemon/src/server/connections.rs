@@ -1,0 +1,199 @@
+//! The connections there are: who may connect, who is at the other end, and how they end together.
+//!
+//! Used by the server's loop alone.
+
+use std::collections::HashMap;
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+use larder_protocol::{Reply, Stat, Wire, encode};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::access::Role;
+use crate::buffers::Buffers;
+use crate::clients::{Client, Peer};
+use crate::cmd::{self, Host};
+use crate::conn::{self, Stream};
+use crate::error::AccessError;
+use crate::warm;
+
+/// How long connections may take to finish once the daemon is stopping.
+const DRAIN: Duration = Duration::from_millis(1_500);
+
+/// Pause after the system refused a connection for want of file descriptors or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// The connections there are.
+pub(super) struct Connections {
+    host: Rc<Host>,
+    buffers: Rc<Buffers>,
+    /// Of each user who is connected, where one may not take all of them.
+    users_buffers: HashMap<u32, Weak<Buffers>>,
+    tracker: TaskTracker,
+    stop: CancellationToken,
+    last_id: u64,
+    most: usize,
+}
+
+impl Connections {
+    pub(super) fn new(host: Rc<Host>, most: usize) -> Self {
+        let budget_bytes = host.settings().buffer_budget_bytes;
+        Self {
+            host,
+            buffers: Rc::new(Buffers::new(budget_bytes)),
+            users_buffers: HashMap::new(),
+            tracker: TaskTracker::new(),
+            stop: CancellationToken::new(),
+            last_id: 0,
+            most,
+        }
+    }
+
+    /// Serves a connection, or says why not.
+    pub(super) async fn accepted(&mut self, accepted: std::io::Result<(Peer, Stream)>) {
+        let (peer, stream) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Mostly EMFILE. The client stays in the queue of the socket; trying again at once would only spin.
+                tracing::error!(
+                    "cannot accept a connection: {error}; raise the limit on open files (LimitNOFILE)"
+                );
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                return;
+            }
+        };
+        let role = match self.admit(&peer) {
+            Ok(role) => role,
+            Err(error) => return self.reject(&stream, &error),
+        };
+        self.serve(peer, stream, role);
+    }
+
+    /// Has the file of commands in the settings run, if there is one, on a connection within this process.
+    pub(super) fn warm(&mut self) -> Option<warm::Warming> {
+        let (stream, warming) = warm::begin(self.host.settings())?;
+        // Whoever may write the settings may write entries.
+        self.serve(unix_peer(&stream), Stream::Unix(stream), Some(Role::Admin));
+        Some(warming)
+    }
+
+    fn serve(&mut self, peer: Peer, stream: Stream, role: Option<Role>) {
+        self.last_id += 1;
+        let client = Rc::new(Client::new(self.last_id, peer, self.host.cache.now_ms()));
+        client.role.set(role);
+        let listed = Listed::new(Rc::clone(&self.host), Rc::clone(&client));
+        let buffers = self.buffers_for(&peer);
+        let serve = conn::serve(stream, Rc::clone(&self.host), client, buffers, self.stop.clone());
+        self.tracker.spawn_local(async move {
+            let _listed = listed;
+            serve.await;
+        });
+    }
+
+    /// Decides, before anything is read, what a new client may do.
+    ///
+    /// # Errors
+    /// Where it may not connect, or there are as many connections as there may be.
+    fn admit(&self, peer: &Peer) -> Result<Option<Role>, AccessError> {
+        let settings = self.host.settings();
+        let limit = settings.max_connections.min(self.most);
+        if self.tracker.len() >= limit {
+            return Err(AccessError::TooManyClients { limit });
+        }
+        let role = self.host.role_at_first(peer)?;
+        let limit = settings.max_user_connections;
+        if limit > 0 && role != Some(Role::Admin) && self.host.clients.of_user(peer.uid) >= limit {
+            return Err(AccessError::TooManyOfUser { uid: peer.uid, limit });
+        }
+        Ok(role)
+    }
+
+    /// The buffers that a client's are part of: its user's, where these have a limit of their own.
+    fn buffers_for(&mut self, peer: &Peer) -> Rc<Buffers> {
+        let most = self.host.settings().max_user_buffer_bytes;
+        if most == 0 {
+            return Rc::clone(&self.buffers);
+        }
+        if let Some(buffers) = self.users_buffers.get(&peer.uid).and_then(Weak::upgrade) {
+            return buffers;
+        }
+        self.users_buffers.retain(|_, buffers| buffers.strong_count() > 0);
+        let buffers = Rc::new(self.buffers.within(most));
+        self.users_buffers.insert(peer.uid, Rc::downgrade(&buffers));
+        buffers
+    }
+
+    fn reject(&self, stream: &Stream, error: &AccessError) {
+        self.host.cache.count(Stat::ConnectionsRejected, 1);
+        let mut out = bytes::BytesMut::new();
+        encode(&Reply::error(error.to_string()), Wire::Resp2, &mut out);
+        // The socket is new and empty, so this fits; who has gone already does not care.
+        let _ = stream.try_write(&out);
+    }
+
+    /// Lets connections finish what they have begun.
+    pub(super) async fn drain(&self) {
+        self.stop.cancel();
+        self.tracker.close();
+        if tokio::time::timeout(DRAIN, self.tracker.wait()).await.is_err() {
+            tracing::warn!("{} connections were cut off while stopping", self.tracker.len());
+        }
+    }
+}
+
+/// Lists and counts a connection for as long as it lives, and the ways it can end.
+struct Listed {
+    host: Rc<Host>,
+    client: Rc<Client>,
+}
+
+impl Listed {
+    fn new(host: Rc<Host>, client: Rc<Client>) -> Self {
+        host.cache.count(Stat::Connections, 1);
+        host.cache.count(Stat::ConnectionsTotal, 1);
+        host.clients.add(&client);
+        Self { host, client }
+    }
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        let Self { host, client } = self;
+        cmd::leave(client, host);
+        host.channels.leave(client);
+        host.clients.remove(client.id);
+        host.cache.uncount(Stat::Connections, 1);
+        if std::thread::panicking() {
+            // The panic's own message is on stderr already; the other connections go on.
+            host.cache.count(Stat::ConnectionsFailed, 1);
+        }
+    }
+}
+
+/// Who is at the other end. Where the system does not tell, nobody in particular.
+pub(super) fn unix_peer(stream: &UnixStream) -> Peer {
+    match stream.peer_cred() {
+        Ok(peer) => Peer { pid: peer.pid(), uid: peer.uid(), gid: peer.gid(), tcp: None },
+        Err(error) => {
+            tracing::warn!("cannot tell who has connected: {error}");
+            Peer::NOBODY
+        }
+    }
+}
+
+/// Over TCP only the addresses are known.
+pub(super) fn tcp_peer(stream: &TcpStream) -> std::io::Result<Peer> {
+    // Answers are small, and whoever asked waits for them.
+    stream.set_nodelay(true)?;
+    Ok(Peer { tcp: Some([stream.peer_addr()?, stream.local_addr()?]), ..Peer::NOBODY })
+}
+
+/// The next connection over TCP; never, where nobody listens there.
+pub(super) async fn accept_tcp(listener: Option<&TcpListener>) -> std::io::Result<TcpStream> {
+    match listener {
+        Some(listener) => listener.accept().await.map(|(stream, _)| stream),
+        None => std::future::pending().await,
+    }
+}
