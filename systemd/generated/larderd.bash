@@ -34,6 +34,9 @@ _larderd() {
             larderd,import)
                 cmd="larderd__subcmd__import"
                 ;;
+            larderd,warm)
+                cmd="larderd__subcmd__warm"
+                ;;
             *)
                 ;;
         esac
@@ -41,7 +44,7 @@ _larderd() {
 
     case "${cmd}" in
         larderd)
-            opts="-V -h --socket --socket-mode --socket-group --data --admin-users --admin-groups --read-only-users --read-only-groups --allowed-users --allowed-groups --tcp --tcp-role --password-file --durability --sync-interval --flush-interval --journal-limit --disk-cap --compress-from --compression-level --memory-cap --memory-max-age --hot-keys --hot-keys-interval --buffer-cap --merge-interval --merge-bytes --readers --default-ttl --max-ttl --ttl-jitter-percent --cleanup-interval --cleanup-slice-rows --max-connections --max-user-connections --max-user-buffer --idle-timeout --max-line --max-args --max-key --max-value --output-limit --output-stall --half-request-timeout --buffer-budget --subscriber-buffer --notify-keyspace-events --stats-interval --stats-backlog --slow-command --slow-commands-kept --log-level --log-format --config --check-config --print-config --completions --man --version --help check doctor compact backup export import"
+            opts="-V -h --socket --socket-mode --socket-group --data --warm --admin-users --admin-groups --read-only-users --read-only-groups --allowed-users --allowed-groups --tcp --tcp-role --password-file --durability --sync-interval --flush-interval --journal-limit --disk-cap --compress-from --compression-level --memory-cap --memory-max-age --hot-keys --hot-keys-interval --buffer-cap --merge-interval --merge-bytes --readers --default-ttl --max-ttl --ttl-jitter-percent --cleanup-interval --cleanup-slice-rows --max-connections --max-user-connections --max-user-buffer --idle-timeout --max-line --max-args --max-key --max-value --output-limit --output-stall --half-request-timeout --buffer-budget --subscriber-buffer --notify-keyspace-events --stats-interval --stats-backlog --slow-command --slow-commands-kept --log-level --log-format --config --check-config --print-config --completions --man --version --help check doctor compact backup export import warm"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -66,6 +69,10 @@ _larderd() {
                     return 0
                     ;;
                 --data)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --warm)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -429,7 +436,7 @@ _larderd() {
                     return 0
                     ;;
                 --man)
-                    COMPREPLY=($(compgen -W "check doctor compact backup export import larderd" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "check doctor compact backup export import warm larderd" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -727,6 +734,67 @@ _larderd() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
+                    return 0
+                    ;;
+                --max-line)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --max-args)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --max-key)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --max-value)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --config)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        larderd__subcmd__warm)
+            opts="-h --socket --max-line --max-args --max-key --max-value --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --max-line)

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_larderd_global_optspecs
-    string join \n socket= socket-mode= socket-group= data= admin-users= admin-groups= read-only-users= read-only-groups= allowed-users= allowed-groups= tcp= tcp-role= password-file= durability= sync-interval= flush-interval= journal-limit= disk-cap= compress-from= compression-level= memory-cap= memory-max-age= hot-keys= hot-keys-interval= buffer-cap= merge-interval= merge-bytes= readers= default-ttl= max-ttl= ttl-jitter-percent= cleanup-interval= cleanup-slice-rows= max-connections= max-user-connections= max-user-buffer= idle-timeout= max-line= max-args= max-key= max-value= output-limit= output-stall= half-request-timeout= buffer-budget= subscriber-buffer= notify-keyspace-events= stats-interval= stats-backlog= slow-command= slow-commands-kept= log-level= log-format= config= check-config print-config completions= man= V/version h/help
+    string join \n socket= socket-mode= socket-group= data= warm= admin-users= admin-groups= read-only-users= read-only-groups= allowed-users= allowed-groups= tcp= tcp-role= password-file= durability= sync-interval= flush-interval= journal-limit= disk-cap= compress-from= compression-level= memory-cap= memory-max-age= hot-keys= hot-keys-interval= buffer-cap= merge-interval= merge-bytes= readers= default-ttl= max-ttl= ttl-jitter-percent= cleanup-interval= cleanup-slice-rows= max-connections= max-user-connections= max-user-buffer= idle-timeout= max-line= max-args= max-key= max-value= output-limit= output-stall= half-request-timeout= buffer-budget= subscriber-buffer= notify-keyspace-events= stats-interval= stats-backlog= slow-command= slow-commands-kept= log-level= log-format= config= check-config print-config completions= man= V/version h/help
 end
 
 function __fish_larderd_needs_command
@@ -28,6 +28,7 @@ complete -c larderd -n "__fish_larderd_needs_command" -l socket -d 'Unix socket 
 complete -c larderd -n "__fish_larderd_needs_command" -l socket-mode -d 'Permission bits of the socket; who may write to it may connect [LARDER_SOCKET_MODE, default 0600]' -r -f
 complete -c larderd -n "__fish_larderd_needs_command" -l socket-group -d 'Group of the socket, by name or number; empty for the daemon\'s own [LARDER_SOCKET_GROUP, default ]' -r -f
 complete -c larderd -n "__fish_larderd_needs_command" -l data -d 'Directory of the entries; one daemon at a time owns it [LARDER_DATA, default $XDG_STATE_HOME/larder or ~/.local/state/larder, for root /var/lib/larder]' -r -F
+complete -c larderd -n "__fish_larderd_needs_command" -l warm -d 'File of commands, as RESP or as lines, to run at each start before the first client is served; a SET with NX leaves alone what is there already [LARDER_WARM, default ]' -r -F
 complete -c larderd -n "__fish_larderd_needs_command" -l admin-users -d 'Users, by name or number, who may do everything, as root and the daemon\'s own user always may [LARDER_ADMIN_USERS, default , changes with a reload]' -r -f
 complete -c larderd -n "__fish_larderd_needs_command" -l admin-groups -d 'Groups whose members may do everything; a user that is in a list of users is not judged by groups [LARDER_ADMIN_GROUPS, default , changes with a reload]' -r -f
 complete -c larderd -n "__fish_larderd_needs_command" -l read-only-users -d 'Users who may only look and listen [LARDER_READ_ONLY_USERS, default , changes with a reload]' -r -f
@@ -89,6 +90,7 @@ compact\t''
 backup\t''
 export\t''
 import\t''
+warm\t''
 larderd\t''"
 complete -c larderd -n "__fish_larderd_needs_command" -l check-config -d 'Check the configuration, say what is wrong with it and leave'
 complete -c larderd -n "__fish_larderd_needs_command" -l print-config -d 'Print every setting with its value and where that came from, and leave'
@@ -100,6 +102,7 @@ complete -c larderd -n "__fish_larderd_needs_command" -f -a "compact" -d 'Make t
 complete -c larderd -n "__fish_larderd_needs_command" -f -a "backup" -d 'Copy the database to a file, also while a daemon runs'
 complete -c larderd -n "__fish_larderd_needs_command" -f -a "export" -d 'Write all entries as requests'
 complete -c larderd -n "__fish_larderd_needs_command" -f -a "import" -d 'Store the entries of a file of requests'
+complete -c larderd -n "__fish_larderd_needs_command" -f -a "warm" -d 'Send a file of commands to a running daemon'
 complete -c larderd -n "__fish_larderd_using_subcommand check" -l data -d 'Directory of the entries; one daemon at a time owns it [LARDER_DATA, default $XDG_STATE_HOME/larder or ~/.local/state/larder, for root /var/lib/larder]' -r -F
 complete -c larderd -n "__fish_larderd_using_subcommand check" -l config -d 'File to read settings from; by default larder/larder.toml in $XDG_CONFIG_HOME, ~/.config or, for root, /etc, if it is there [LARDER_CONFIG]' -r -F
 complete -c larderd -n "__fish_larderd_using_subcommand check" -s h -l help -d 'Print this and leave'
@@ -138,3 +141,10 @@ complete -c larderd -n "__fish_larderd_using_subcommand import" -l max-key -d 'S
 complete -c larderd -n "__fish_larderd_using_subcommand import" -l max-value -d 'Size of a value [LARDER_MAX_VALUE, default 32MiB, 1 to 512MiB]' -r -f
 complete -c larderd -n "__fish_larderd_using_subcommand import" -l config -d 'File to read settings from; by default larder/larder.toml in $XDG_CONFIG_HOME, ~/.config or, for root, /etc, if it is there [LARDER_CONFIG]' -r -F
 complete -c larderd -n "__fish_larderd_using_subcommand import" -s h -l help -d 'Print this and leave'
+complete -c larderd -n "__fish_larderd_using_subcommand warm" -l socket -d 'Unix socket to listen on [LARDER_SOCKET, default $XDG_RUNTIME_DIR/larder/larder.sock, for root /run/larder/larder.sock]' -r -F
+complete -c larderd -n "__fish_larderd_using_subcommand warm" -l max-line -d 'Size of a request that is one line of text [LARDER_MAX_LINE, default 64KiB, 64 to 64MiB]' -r -f
+complete -c larderd -n "__fish_larderd_using_subcommand warm" -l max-args -d 'Words of one request [LARDER_MAX_ARGS, default 1048576, 16 to 16777216]' -r -f
+complete -c larderd -n "__fish_larderd_using_subcommand warm" -l max-key -d 'Size of a key [LARDER_MAX_KEY, default 64KiB, 1 to 1MiB, changes with a reload]' -r -f
+complete -c larderd -n "__fish_larderd_using_subcommand warm" -l max-value -d 'Size of a value [LARDER_MAX_VALUE, default 32MiB, 1 to 512MiB]' -r -f
+complete -c larderd -n "__fish_larderd_using_subcommand warm" -l config -d 'File to read settings from; by default larder/larder.toml in $XDG_CONFIG_HOME, ~/.config or, for root, /etc, if it is there [LARDER_CONFIG]' -r -F
+complete -c larderd -n "__fish_larderd_using_subcommand warm" -s h -l help -d 'Print this and leave'
