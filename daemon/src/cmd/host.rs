@@ -378,3 +378,25 @@ fn without_secrets(request: Request<'_>) -> std::vec::IntoIter<&[u8]> {
     let shown = |(at, word)| if at >= secret_from { &b"(redacted)"[..] } else { word };
     request.words().enumerate().map(shown).collect::<Vec<_>>().into_iter()
 }
+
+#[cfg(test)]
+mod tests {
+    use larder_protocol::{Dialect, OwnedRequest};
+
+    use super::*;
+
+    #[test]
+    fn passwords_are_shown_to_nobody() {
+        for (words, shown) in [
+            ("AUTH secret", "AUTH (redacted)"),
+            ("auth default secret", "auth (redacted) (redacted)"),
+            ("HELLO 3 AUTH default secret", "HELLO 3 AUTH (redacted) (redacted)"),
+            ("HELLO 3 SETNAME me", "HELLO 3 SETNAME me"),
+            ("SET auth value", "SET auth value"),
+        ] {
+            let request = OwnedRequest::new(words.split(' '), Dialect::Line);
+            let left: Vec<_> = without_secrets(request.as_request()).map(String::from_utf8_lossy).collect();
+            assert_eq!(left.join(" "), shown);
+        }
+    }
+}

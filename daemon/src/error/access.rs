@@ -24,10 +24,10 @@ pub enum AccessError {
     )]
     HelloNotAuthenticated,
     /// One user has as many connections as it may have.
-    #[error("ERR max number of clients reached for user {uid} (max_user_connections, {limit})")]
+    #[error("ERR max number of clients reached for {who} (max_user_connections, {limit})")]
     TooManyOfUser {
-        /// The user.
-        uid: u32,
+        /// The user, or all that come over TCP.
+        who: String,
         /// The limit.
         limit: usize,
     },

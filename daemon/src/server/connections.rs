@@ -105,7 +105,11 @@ impl Connections {
         let role = self.host.role_at_first(peer)?;
         let limit = settings.max_user_connections;
         if limit > 0 && role != Some(Role::Admin) && self.host.clients.of_user(peer.uid) >= limit {
-            return Err(AccessError::TooManyOfUser { uid: peer.uid, limit });
+            let who = match peer.tcp {
+                Some(_) => "those who come over TCP".to_owned(),
+                None => format!("user {}", peer.uid),
+            };
+            return Err(AccessError::TooManyOfUser { who, limit });
         }
         Ok(role)
     }
