@@ -15,7 +15,7 @@ use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
 use larder_protocol::Stat;
-use larder_protocol::stream::{Column, Event, Latency, Message, Sample};
+use larder_protocol::stream::{Column, Event, EventKind, Latency, Message, Sample};
 
 use history::History;
 use latency::LatencyWindows;
@@ -31,7 +31,7 @@ pub struct Model {
     pub sample: Option<Rc<Sample>>,
     /// The steps before it.
     pub history: History,
-    /// Events, the newest first.
+    /// Events but for slow commands, the newest first.
     pub events: VecDeque<Event>,
     /// Messages of both channels that did not reach this program.
     pub dropped: u64,
@@ -133,7 +133,8 @@ impl Model {
         let known = |other: &Event| {
             (other.sequence, other.time_ms, &other.kind) == (event.sequence, event.time_ms, &event.kind)
         };
-        if !self.events.iter().any(known) {
+        // Slow commands have a list of their own, and there may be so many that nothing else would be kept.
+        if event.kind != EventKind::SlowCommand && !self.events.iter().any(known) {
             self.events.push_front(event);
             self.events.truncate(EVENTS_MAX);
         }

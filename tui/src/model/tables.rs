@@ -142,11 +142,7 @@ impl Table {
             Self::HotPrefixes => hot(&sample.hot_prefixes),
             Self::Clients => clients(model),
             Self::Slow => slow(model),
-            // Slow commands have a table of their own, and there may be so many that nothing else would be seen.
-            Self::Events => {
-                let apart = |event: &&Event| event.kind != EventKind::SlowCommand;
-                model.events.iter().filter(apart).map(event).collect()
-            }
+            Self::Events => model.events.iter().map(event).collect(),
             Self::Latency => latency(model, zoom),
         }
     }
