@@ -9,7 +9,7 @@ use std::fs;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
-use crate::util::{Client, Daemon, Dice, Reply, wait_until};
+use crate::util::{Client, Daemon, Dice, Reply, larderd, run, wait_until};
 
 const KEYS: usize = 400;
 const SETTINGS: [&str; 12] = [
@@ -284,6 +284,33 @@ fn a_flipped_byte_inside_a_value_is_noticed() {
     assert_eq!(check_all(&daemon, &last, "all the others"), there);
     client.check("SET victim new", "+OK");
     client.check("GET victim", "=new");
+}
+
+#[test]
+fn a_long_value_whose_end_is_cut_off_is_damage_and_no_failure_of_the_disk() {
+    let mut daemon = Daemon::start(&SETTINGS);
+    let long = Dice::new(8).bytes(200_000);
+    assert_eq!(daemon.client().args(&[b"SET".as_slice(), b"long", &long]), Reply::ok());
+    daemon.terminate();
+    // All of it into the file itself, and nothing into its log.
+    let compacted = run(&mut larderd(&["compact", "--data", daemon.data().to_str().unwrap()]));
+    assert!(compacted.status.success(), "{compacted:?}");
+    daemon.restart();
+    // From its log SQLite knows how long the file should be, and so does not notice at the start that it is not.
+    let mut client = daemon.client();
+    client.check("SET short 1", "+OK");
+    client.check("CLEANUP", ":0");
+    daemon.kill9();
+    let file = daemon.data().join("larder.db");
+    let bytes = fs::metadata(&file).unwrap().len();
+    fs::OpenOptions::new().write(true).open(&file).unwrap().set_len(bytes - 3 * 4_096).unwrap();
+    daemon.restart();
+    let mut client = Stubborn::new(&daemon);
+    assert_eq!(client.ask(&[b"GET", b"long"]), Reply::Nil);
+    let short = client.ask(&[b"GET", b"short"]);
+    assert!(short == Reply::Nil || short == Reply::bulk("1"), "{short}");
+    assert!(!set_aside(&daemon.data()).is_empty(), "{}", daemon.output());
+    daemon.check_healthy();
 }
 
 /// A daemon with 12 MiB of rows in its main file, of which the middle becomes garbage while it runs.

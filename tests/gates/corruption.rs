@@ -222,7 +222,7 @@ fn look(daemon: &Daemon, last: &Last, what: &str, report: &mut Report) -> u64 {
     let mut client = daemon.client();
     let mut found = 0;
     let mut ask = |request: &[&[u8]]| {
-        wait_until("an answer", || match client.pipeline(&[request.to_vec()]) {
+        wait_until(&format!("an answer ({what})"), || match client.pipeline(&[request.to_vec()]) {
             Ok(mut replies) => match replies.remove(0) {
                 Reply::Error(error) => Err(error),
                 reply => Ok(reply),

@@ -143,6 +143,7 @@ impl StoreError {
     pub fn is_damage(&self) -> bool {
         match self {
             Self::Journal { .. } | Self::CutShort { .. } | Self::Damaged(_) => true,
+            Self::Sqlite { source, .. } if reads_past_the_end(source) => true,
             Self::Sqlite { source, .. } => match source.sqlite_error_code() {
                 // A plain error is SQL that does not fit the schema, so the schema is not ours any more.
                 Some(code) => {
@@ -174,4 +175,11 @@ impl StoreError {
         let path = path.to_owned();
         move |source| Self::Io { action, path, source }
     }
+}
+
+/// Of a value that takes several pages, SQLite reports those behind the end of the file as a failure of the disk, not of the
+/// file. No disk gives less than was asked for.
+fn reads_past_the_end(error: &rusqlite::Error) -> bool {
+    matches!(error, rusqlite::Error::SqliteFailure(failure, _)
+        if failure.extended_code == rusqlite::ffi::SQLITE_IOERR_SHORT_READ)
 }
