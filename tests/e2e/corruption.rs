@@ -54,6 +54,13 @@ impl Bases {
             client.check("CLEANUP", ":0");
         }
         write_round(&mut client, 4, &mut dice, &mut last);
+        // What has been forced to disk cannot be lost by a power cut: a gap in it is damage.
+        let written_ms = client.stats().get("time_ms");
+        wait_until("the writes to be forced to disk", || {
+            let stats = client.stats();
+            let at = stats.get("sync_last_time_ms");
+            if at > written_ms { Ok(()) } else { stats.is("sync_last_time_ms", written_ms + 1) }
+        });
         daemon.kill9();
         copy(&daemon.data(), &dir.path().join("killed"));
         daemon.restart();

@@ -36,10 +36,7 @@ fn fsync_loses_nothing() {
     run(Level::Fsync, Plan::from_environment(3)).end();
 }
 
-// Seldom, more often on a busy machine, the cut leaves a hole in the part of a journal's log that was not forced to disk yet,
-// with whole commits behind it; the start takes that for damage, and gives up everything older (LEDGER.md, finding 2).
 #[test]
-#[ignore = "known to fail now and then, see LEDGER.md: a hole in a journal's log has everything given up"]
 fn commit_loses_a_second_at_most() {
     run(Level::Commit, Plan::from_environment(3)).end();
 }

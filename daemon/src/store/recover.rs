@@ -204,6 +204,6 @@ mod tests {
         let aside = std::fs::read_dir(dir.path()).unwrap().filter(|file| {
             file.as_ref().unwrap().file_name().to_string_lossy().starts_with("journal-000000000008.db")
         });
-        assert_eq!(aside.count(), 2, "the file and its log");
+        assert_eq!(aside.count(), 3, "the file, its log and its mark");
     }
 }

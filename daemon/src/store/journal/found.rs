@@ -8,6 +8,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 
 use rusqlite::OpenFlags;
 
+use super::mark::{forced_bytes, mark_path};
 use super::{PAGE_BYTES, open, remove_files, wal_path};
 use crate::store::batch::{self, Write};
 use crate::store::error::StoreError;
@@ -93,10 +94,18 @@ impl Found {
             .map_err(sqlite())?;
         let frames = frames.max(0) as u64;
         // A refused commit leaves frames behind, but never the last one of a commit, which says so. A power cut leaves
-        // the log short. Where commits stand behind the place up to which SQLite reads, that place is damaged.
+        // the log short, or with a hole in what had not been forced to disk. Where commits stand behind the place up to which
+        // SQLite reads, and that place had been forced, it is damaged.
         let committed_behind = log_frames(&self.path, frames).any(|ends_commit| ends_commit);
-        if committed_behind || (!has_table && frames > 0) {
+        let forced = end_of_frame(frames) < forced_bytes(&self.path);
+        if (committed_behind && forced) || (!has_table && frames > 0) {
             return Err(StoreError::CutShort { path: self.path.clone() });
+        }
+        if committed_behind {
+            tracing::warn!(
+                "{}: the machine stopped before the last writes had all reached the disk; those behind a gap are left out",
+                self.path.display()
+            );
         }
         if !has_table {
             // Killed while it was being created: nothing was ever answered from it.
@@ -127,7 +136,7 @@ impl Found {
             name.into()
         };
         // The log first: without its file it would not be found by anybody.
-        for path in [wal_path(&self.path), self.path.clone()] {
+        for path in [wal_path(&self.path), mark_path(&self.path), self.path.clone()] {
             match std::fs::rename(&path, renamed(&path)) {
                 Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
                     return Err(StoreError::io("set aside", &path)(source));
@@ -147,19 +156,25 @@ impl Found {
     }
 }
 
+const LOG_HEADER: u64 = 32;
+const FRAME_HEADER: u64 = 24;
+const FRAME: u64 = FRAME_HEADER + PAGE_BYTES as u64;
+
+/// Where so many frames of a log end.
+const fn end_of_frame(frames: u64) -> u64 {
+    LOG_HEADER + frames * FRAME
+}
+
 /// The whole frames in a journal's log behind the first `skip`: for each, whether a commit ends with it. As SQLite's file
 /// format has it: a header of 32 bytes, then frames of a header of 24 bytes and a page, the second number in the header
 /// being the size of the database after a commit, or 0.
 fn log_frames(path: &Path, skip: u64) -> impl Iterator<Item = bool> {
-    const LOG_HEADER: u64 = 32;
-    const FRAME_HEADER: u64 = 24;
-    const FRAME: u64 = FRAME_HEADER + PAGE_BYTES as u64;
     let log = File::open(wal_path(path)).ok();
     let bytes = log.as_ref().and_then(|log| log.metadata().ok()).map_or(0, |log| log.len());
     let whole = bytes.saturating_sub(LOG_HEADER) / FRAME;
     (skip..whole).map_while(move |frame| {
         let mut size = [0; 4];
-        log.as_ref()?.read_exact_at(&mut size, LOG_HEADER + frame * FRAME + 4).ok()?;
+        log.as_ref()?.read_exact_at(&mut size, end_of_frame(frame) + 4).ok()?;
         Some(size != [0; 4])
     })
 }
