@@ -109,7 +109,7 @@ fn run_once(start: &mut Start) -> Result<(), ServeError> {
 
 async fn serve(start: &mut Start) -> Result<(), ServeError> {
     let Start {
-        settings,
+        settings: kept,
         settings_file,
         listener,
         tcp,
@@ -123,7 +123,7 @@ async fn serve(start: &mut Start) -> Result<(), ServeError> {
     } = start;
     // Once in the life of a process: a start after a repair is none for those who use it.
     let warm = std::mem::take(warm);
-    let settings = Rc::new(settings.clone());
+    let settings = Rc::new(kept.clone());
     let (cache, background) = Cache::open(&settings, Clock::start(), REGISTRY.len())?;
     let listener = listener.try_clone().and_then(UnixListener::from_std).map_err(ServeError::Runtime)?;
     let tcp = tcp.as_ref().map(|tcp| tcp.try_clone().and_then(TcpListener::from_std)).transpose();
@@ -160,7 +160,9 @@ async fn serve(start: &mut Start) -> Result<(), ServeError> {
                 clients.accepted(accepted.map(|(stream, _)| (unix_peer(&stream), Stream::Unix(stream)))).await;
             }
             accepted = accept_tcp(tcp.as_ref()), if warming.is_none() => {
-                clients.accepted(accepted.and_then(|stream| Ok((tcp_peer(&stream)?, Stream::Tcp(stream))))).await;
+                let accepted = accepted
+                    .and_then(|(stream, from)| Ok((tcp_peer(&stream, from)?, Stream::Tcp(stream))));
+                clients.accepted(accepted).await;
             }
             Some(signal) = signals.recv() => match signal {
                 Signal::Stop => break Ok(()),
@@ -187,6 +189,8 @@ async fn serve(start: &mut Start) -> Result<(), ServeError> {
         clients.drain().await;
         host.cache.stop().await;
     }
+    // Should it begin anew after a repair, then as it was.
+    kept.clone_from(&host.settings());
     match host.cache.abandon().await {
         Some(error) => Err(error.into()),
         None => ended,

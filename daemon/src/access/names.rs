@@ -87,7 +87,7 @@ impl FromStr for Users {
     type Err = String;
 
     fn from_str(list: &str) -> Result<Self, String> {
-        words(list).map(Named::user).collect::<Result<_, _>>().map(Self)
+        words(list)?.map(Named::user).collect::<Result<_, _>>().map(Self)
     }
 }
 
@@ -95,14 +95,30 @@ impl FromStr for Groups {
     type Err = String;
 
     fn from_str(list: &str) -> Result<Self, String> {
-        let groups: Vec<Named> = words(list).map(Named::group).collect::<Result<_, _>>()?;
-        // A member that is no user (any more) can be nobody's.
-        let members = groups.iter().filter_map(|group| unistd::Group::from_gid(group.id.into()).ok()?);
-        let uids = members
-            .flat_map(|group| group.mem)
-            .filter_map(|name| unistd::User::from_name(&name).ok()?.map(|user| user.uid.as_raw()));
-        let member_uids = uids.collect();
-        Ok(Self { groups, member_uids })
+        let mut listed = Self::default();
+        for word in words(list)? {
+            let (looked_up, id) = match number(word) {
+                Some(id) => (unistd::Group::from_gid(id.into()), Some(id)),
+                None => (unistd::Group::from_name(word), None),
+            };
+            // A number need not have a name.
+            let group = match (looked_up, id) {
+                (Ok(None), Some(_)) => None,
+                (looked_up, _) => Some(found(looked_up, "group", word)?),
+            };
+            let id = group.as_ref().map_or(id, |group| Some(group.gid.as_raw())).unwrap_or_default();
+            listed.groups.push(Named { shown: word.to_owned(), id });
+            for name in group.into_iter().flat_map(|group| group.mem) {
+                // A member that is no user (any more) can be nobody's; one that cannot be looked up may be somebody's.
+                match unistd::User::from_name(&name) {
+                    Ok(user) => listed.member_uids.extend(user.map(|user| user.uid.as_raw())),
+                    Err(error) => {
+                        return Err(format!("cannot look up '{name}', a member of '{word}': {error}"));
+                    }
+                }
+            }
+        }
+        Ok(listed)
     }
 }
 
@@ -131,8 +147,13 @@ fn show(list: &[Named], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     Ok(())
 }
 
-fn words(list: &str) -> impl Iterator<Item = &str> {
-    list.split([',', ' ']).filter(|word| !word.is_empty())
+/// The names in a list. One that is not empty and names nobody is a slip, and would let everybody in.
+fn words(list: &str) -> Result<impl Iterator<Item = &str>, String> {
+    let mut words = list.split([',', ' ']).filter(|word| !word.is_empty()).peekable();
+    if words.peek().is_none() && !list.is_empty() {
+        return Err("a list without a name; leave it empty for nobody".to_owned());
+    }
+    Ok(words)
 }
 
 fn number(word: &str) -> Option<u32> {
@@ -160,6 +181,10 @@ mod tests {
         assert!(users.has(0) && users.has(65_000) && users.has(7) && !users.has(8));
         assert_eq!(users.to_string(), "root,65000,7");
         assert!("".parse::<Users>().unwrap().is_empty());
+        for nobody in [",", " ", " , "] {
+            assert!(nobody.parse::<Users>().unwrap_err().contains("without a name"));
+            assert!(nobody.parse::<Groups>().is_err());
+        }
         let groups: Groups = "root,12345".parse().unwrap();
         assert!(groups.has(99, 12_345) && groups.has(99, 0) && !groups.has(99, 99));
         assert_eq!(groups.to_string(), "root,12345");

@@ -1,9 +1,13 @@
 //! The password of TCP clients, from its file. In a file because options and environments of a process can be read by
 //! others, and because what is no setting cannot be shown by mistake.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::fs::OpenOptions;
+use std::io::{self, Read as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
+
+use rustix::fs::OFlags;
+use rustix::process::geteuid;
 
 /// Shorter ones can be tried out: nothing slows a client of this machine down.
 const BYTES_MIN: usize = 8;
@@ -19,8 +23,19 @@ const WRITABLE_BY_OTHERS: u32 = 0o002;
 /// # Errors
 /// What is wrong with the file and what to do, as the end of a sentence that begins with the setting.
 pub fn read(path: &Path) -> Result<Vec<u8>, String> {
-    let system = |error: std::io::Error| format!("cannot be read: {}: {error}", path.display());
-    let mode = fs::metadata(path).map_err(system)?.permissions().mode();
+    let system = |error: io::Error| format!("cannot be read: {}: {error}", path.display());
+    // Without waiting, should it be a pipe.
+    let options = OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).clone();
+    let file = options.open(path).map_err(system)?;
+    let metadata = file.metadata().map_err(system)?;
+    if !metadata.is_file() {
+        return Err(format!("is no file: {}", path.display()));
+    }
+    let (owner, us) = (metadata.uid(), geteuid().as_raw());
+    if owner != us && owner != 0 {
+        return Err(format!("belongs to user {owner} and not to user {us} or root: {}", path.display()));
+    }
+    let mode = metadata.mode();
     if mode & (READABLE_BY_OTHERS | WRITABLE_BY_OTHERS) != 0 {
         return Err(format!(
             "is open to everyone: {} has mode {:04o}; take that away with chmod o-rw",
@@ -28,7 +43,8 @@ pub fn read(path: &Path) -> Result<Vec<u8>, String> {
             mode & 0o7777
         ));
     }
-    let text = fs::read(path).map_err(system)?;
+    let mut text = Vec::new();
+    file.take(BYTES_MAX as u64 + 2).read_to_end(&mut text).map_err(system)?;
     let line = text.split(|byte| matches!(byte, b'\n' | b'\r')).next().unwrap_or_default();
     if !(BYTES_MIN..=BYTES_MAX).contains(&line.len()) {
         return Err(format!(
@@ -42,6 +58,9 @@ pub fn read(path: &Path) -> Result<Vec<u8>, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]
@@ -64,6 +83,8 @@ mod tests {
             let error = with(text, mode).unwrap_err();
             assert!(error.contains(why), "{error}");
         }
+        let error = read(directory.path()).unwrap_err();
+        assert!(error.contains("is no file"), "{error}");
         let error = read(&directory.path().join("absent")).unwrap_err();
         assert!(error.contains("cannot be read") && error.contains("absent"), "{error}");
     }

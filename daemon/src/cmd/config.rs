@@ -10,6 +10,7 @@ use larder_protocol::{Reply, Request};
 
 use super::help::subcommands;
 use super::{Class, Client, Group, Host, Keys, Run, Spec, args};
+use crate::config::kind::Kind;
 use crate::config::table::{self, SETTINGS};
 use crate::config::{Durability, Settings};
 use crate::error::{CommandError, SettingError, shown};
@@ -212,8 +213,13 @@ fn set_one(name: &str, value: &str, fresh: &mut Settings) -> Result<(), String> 
         Some(row) => (row.set)(value).ok_or(row.refused)?,
     };
     let setting = table::find(name).ok_or("there is no such setting")?;
-    if setting.kind.show(fresh) == value {
+    // The same names may stand for others by now.
+    let names = matches!(setting.kind, Kind::Users(_) | Kind::Groups(_));
+    if !names && setting.kind.show(fresh) == value {
         return Ok(());
+    }
+    if setting.kind.is_path() && !value.is_empty() && !value.starts_with('/') {
+        return Err(format!("'{}' is not an absolute path", shown(value.as_bytes())));
     }
     if !setting.live {
         return Err(format!("{name} needs a restart: set it in the settings file"));

@@ -28,13 +28,14 @@ fn run(request: Request<'_>, client: &Rc<Client>, host: &Host) -> Result<Reply, 
         Some(Some(_)) => return Err(CommandError::NoProto),
     };
     let mut name = None;
+    let mut authenticated = false;
     let mut words = request.tail(1);
     while let Some(option) = words.next() {
         if option.eq_ignore_ascii_case(b"auth")
             && let (Some(user), Some(password)) = (words.next(), words.next())
         {
             host.check_password(user, password)?;
-            host.let_in(client);
+            authenticated = true;
         } else if option.eq_ignore_ascii_case(b"setname")
             && let Some(given) = words.next()
         {
@@ -42,6 +43,9 @@ fn run(request: Request<'_>, client: &Rc<Client>, host: &Host) -> Result<Reply, 
         } else {
             return Err(CommandError::HelloOption(crate::error::shown(option)));
         }
+    }
+    if authenticated {
+        host.let_in(client);
     }
     if client.role.get().is_none() {
         return Err(AccessError::HelloNotAuthenticated.into());

@@ -95,7 +95,7 @@ impl Host {
     /// # Errors
     /// Where the file with the password is wrong; nothing has changed then.
     pub fn reload(&self, fresh: &Settings) -> Result<Reloaded, String> {
-        let reloaded = self.take_over(fresh)?;
+        let reloaded = self.take_over(fresh, true)?;
         self.changed.borrow_mut().clear();
         Ok(reloaded)
     }
@@ -105,7 +105,7 @@ impl Host {
     /// # Errors
     /// As [`reload`](Self::reload).
     pub fn set(&self, fresh: &Settings) -> Result<Reloaded, String> {
-        let reloaded = self.take_over(fresh)?;
+        let reloaded = self.take_over(fresh, false)?;
         self.changed.borrow_mut().extend(&reloaded.changed);
         if !reloaded.changed.is_empty() {
             let event =
@@ -125,10 +125,18 @@ impl Host {
         rewrite(path, &changed, &self.settings()).map_err(|error| SettingError::Rewrite(error.to_string()))
     }
 
-    fn take_over(&self, fresh: &Settings) -> Result<Reloaded, String> {
-        self.read_password(fresh)?;
+    /// `anew` where the file with the password may have changed, though its name has not.
+    fn take_over(&self, fresh: &Settings, anew: bool) -> Result<Reloaded, String> {
         let mut settings = (*self.settings()).clone();
+        let password_file = settings.password_file.clone();
         let reloaded = settings.reload(fresh);
+        // The address stays until a restart, and so does what it needs.
+        if let Some(problem) = settings.open_to_strangers() {
+            return Err(problem);
+        }
+        if anew || settings.password_file != password_file {
+            self.read_password(&settings)?;
+        }
         self.cache.apply(&settings);
         if let Some(log) = &self.log {
             log.set_level(settings.log_level);
@@ -158,6 +166,9 @@ impl Host {
         if peer.tcp.is_some() {
             return Ok(self.password.borrow().is_none().then_some(settings.tcp_role));
         }
+        if peer.uid == Peer::NOBODY.uid {
+            return Err(AccessError::MayNotConnect { uid: peer.uid });
+        }
         let role = settings.lists().role(peer.uid, peer.gid, rustix::process::geteuid().as_raw());
         role.map(Some).ok_or(AccessError::MayNotConnect { uid: peer.uid })
     }
@@ -168,9 +179,9 @@ impl Host {
         for client in self.clients.all() {
             match self.role_at_first(&client.peer) {
                 Err(_) => client.kill(),
-                // Who has given a password need not do so again.
-                Ok(_) if client.peer.tcp.is_some() => {
-                    client.role.set(client.role.get().map(|_| tcp_role));
+                // Who is in, by a password or before there was one, stays in.
+                Ok(role) if client.peer.tcp.is_some() => {
+                    client.role.set(client.role.get().or(role).map(|_| tcp_role));
                 }
                 Ok(role) => client.role.set(role),
             }

@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use larder_protocol::{OwnedRequest, Reply, Request};
 
-use super::{Class, Client, Group, Host, Job, Keys, Run, Spec, find};
+use super::{Class, Client, Group, Host, Job, Keys, Run, Spec, check_permission, find};
 use crate::cache::{Hold, Loaded, Stop, Taking, View, Watch};
 use crate::clients::Transaction;
 use crate::clock::Stopwatch;
@@ -230,6 +230,18 @@ impl Queued {
     }
 }
 
+/// Whether the client may still run all of it: its role may have changed since it was queued.
+fn still_permitted(queue: &[Queued], client: &Client) -> Result<(), CommandError> {
+    let denied = queue
+        .iter()
+        .find_map(|queued| check_permission(queued.spec, queued.request.as_request(), client).err());
+    match denied {
+        Some(error) => Err(CommandError::ExecRefused(error.to_string())),
+        None if client.is_killed() => Err(CommandError::ExecAborted),
+        None => Ok(()),
+    }
+}
+
 /// Runs a transaction all of whose commands are steps or concern the connection only: nothing else runs in between.
 async fn in_one_step(
     queue: &[Queued],
@@ -254,6 +266,10 @@ async fn in_one_step(
         }
     };
     // From here on there is no await until everything has run.
+    if let Err(error) = still_permitted(queue, client) {
+        host.cache.run(&mut missing, |view| view.unpin(&pinned));
+        return Err(error);
+    }
     let broken = host.cache.run_at(now, &mut missing, |view| is_broken(watch, view));
     let mut depends = false;
     let replies = (!broken).then(|| {
@@ -298,6 +314,7 @@ async fn over_turns(
     client: &Rc<Client>,
     host: &Host,
 ) -> Result<Reply, CommandError> {
+    still_permitted(queue, client)?;
     let broken = match watch {
         None => false,
         Some(watch) => {

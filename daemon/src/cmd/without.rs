@@ -125,7 +125,7 @@ fn acl(request: Request<'_>, _: &Rc<Client>, _: &Host) -> Result<Reply, CommandE
         }
         (b"getuser", 3) => Ok(Reply::Nil),
         (b"log", 3) if request.arg(1).eq_ignore_ascii_case(b"reset") => Ok(Reply::OK),
-        // Nobody is ever refused for want of a permission.
+        // Who was refused what is not kept.
         (b"log", 2) => Ok(Reply::Array(Vec::new())),
         (b"log", 3) => required_integer(request.arg(1)).map(|_| Reply::Array(Vec::new())),
         (b"help", 2) => Ok(subcommands(&ACL)),

@@ -60,6 +60,31 @@ pub enum Kind {
     Told(Field<Told>),
 }
 
+/// Does the same with the field, whatever its type.
+macro_rules! with_field {
+    ($kind:expr, $field:ident => $do:expr) => {
+        match $kind {
+            Kind::Path($field) => $do,
+            Kind::MaybePath($field) => $do,
+            Kind::Mode($field) => $do,
+            Kind::MaybeGroup($field) => $do,
+            Kind::Users($field) => $do,
+            Kind::Groups($field) => $do,
+            Kind::Role($field) => $do,
+            Kind::MaybeAddress($field) => $do,
+            Kind::Bytes($field, _) => $do,
+            Kind::Length($field, _) => $do,
+            Kind::Count($field, _) => $do,
+            Kind::Span($field, _) => $do,
+            Kind::MaybeSpan($field, _) => $do,
+            Kind::Durability($field) => $do,
+            Kind::Level($field) => $do,
+            Kind::Format($field) => $do,
+            Kind::Told($field) => $do,
+        }
+    };
+}
+
 impl Kind {
     /// What stands for the value in the help.
     #[must_use]
@@ -112,6 +137,17 @@ impl Kind {
             | Self::Format(_)
             | Self::Told(_) => None,
         }
+    }
+
+    /// Whether two settings differ in it. A list of groups does where their members differ.
+    #[must_use]
+    pub fn differs(&self, a: &Settings, b: &Settings) -> bool {
+        with_field!(self, field => (field.of)(a) != (field.of)(b))
+    }
+
+    /// Takes the value over.
+    pub fn copy(&self, from: &Settings, to: &mut Settings) {
+        with_field!(self, field => (field.of)(from).clone_into((field.of_mut)(to)));
     }
 
     /// Whether its text is the path of something.

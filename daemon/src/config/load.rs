@@ -16,6 +16,7 @@ use super::paths::Environment;
 use super::table::{self, SETTINGS, Setting};
 use super::task::Task;
 use super::units::show_bytes;
+use crate::access::password;
 
 /// Below this, what journals, logs and the reserve need would leave next to nothing for entries.
 const DISK_CAP_MIN: u64 = 64 << 20;
@@ -70,6 +71,7 @@ pub fn load(
     } else if options.print_config {
         Ok(Command::Print(config.print()))
     } else if options.check_config {
+        config.check_password()?;
         Ok(Command::Print(config.approve()))
     } else {
         Ok(Command::Run(config))
@@ -97,6 +99,13 @@ impl Config {
             writeln!(text, "{line:<40} # {origin}").expect("writing to a string cannot fail");
         }
         text
+    }
+
+    /// A daemon would not start, or reload, with a file that holds no password.
+    fn check_password(&self) -> Result<(), ConfigError> {
+        let read = self.settings.password_file.as_deref().map(password::read).transpose();
+        let wrong = |why| ConfigError::Settings(vec![Problem::Conflict(format!("password_file {why}"))]);
+        read.map(drop).map_err(wrong)
     }
 
     /// What `--check-config` says when there is nothing wrong.

@@ -299,7 +299,8 @@ impl Settings {
     }
 
     /// What is wrong where clients of other machines could use the daemon without a password.
-    fn open_to_strangers(&self) -> Option<String> {
+    #[must_use]
+    pub fn open_to_strangers(&self) -> Option<String> {
         let tcp = self.tcp.filter(|tcp| !tcp.ip().is_loopback() && self.password_file.is_none())?;
         Some(format!(
             "tcp ({tcp}) is open to other machines, which may do what tcp_role says; set password_file, or use a loopback \
@@ -341,12 +342,11 @@ impl Settings {
     pub fn reload(&mut self, fresh: &Self) -> Reloaded {
         let mut reloaded = Reloaded::default();
         for setting in SETTINGS {
-            let value = setting.kind.show(fresh);
-            if value == setting.kind.show(self) {
+            if !setting.kind.differs(fresh, self) {
                 continue;
             }
-            // A printed value reads back; were one not to, the setting would keep its value and be named as such.
-            if setting.live && setting.kind.read(self, value.as_ref()).is_ok() {
+            if setting.live {
+                setting.kind.copy(fresh, self);
                 reloaded.changed.push(setting.name);
             } else {
                 reloaded.need_restart.push(setting.name);

@@ -16,6 +16,13 @@ use crate::clients::Client;
 use crate::clock::Stopwatch;
 use crate::error::CommandError;
 
+/// How long a client may be connected without having given a password that is asked for.
+const PASSWORD_PATIENCE: Duration = Duration::from_secs(10);
+
+/// What a client that misses messages instead of being disconnected may leave unread: more are answers, for which it has
+/// to be as quick as others.
+const PATIENT_UNREAD_BYTES: usize = 1 << 20;
+
 /// What came of waiting for input.
 enum Received {
     /// So many bytes more are in the input.
@@ -114,7 +121,11 @@ impl Connection {
             read.map_ok(Received::of)
         }));
         let settings = self.host.settings();
-        let patience = if mid_request {
+        let patience = if client.role.get().is_none() {
+            // Whatever it has sent: a password is given at once, or the place is somebody else's.
+            let there_ms = self.host.cache.now_ms().saturating_sub(client.connected_ms).max(0);
+            Some((PASSWORD_PATIENCE.saturating_sub(Duration::from_millis(there_ms as u64)), "no password"))
+        } else if mid_request {
             Some((settings.half_request_timeout, "half a request"))
         } else if client.subscriptions.borrow().is_empty() {
             settings.idle_timeout.map(|patience| (patience, "no request"))
@@ -222,7 +233,7 @@ impl Connection {
             }
             ready.as_mut().poll(context)
         });
-        if self.client.is_patient() {
+        if self.client.is_patient() && self.output.bytes().len() <= PATIENT_UNREAD_BYTES {
             return ready.await.map_err(|_| End::Closed);
         }
         match tokio::time::timeout(self.host.settings().output_stall, ready).await {

@@ -3,10 +3,12 @@
 //! Used by the server's loop alone.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use larder_protocol::{Reply, Stat, Wire, encode};
+use rustix::io::Errno;
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -21,6 +23,9 @@ use crate::warm;
 
 /// How long connections may take to finish once the daemon is stopping.
 const DRAIN: Duration = Duration::from_millis(1_500);
+
+/// Connections beyond the limit, for administrators.
+const ADMIN_PLACES: usize = 8;
 
 /// Pause after the system refused a connection for want of file descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -55,6 +60,11 @@ impl Connections {
     pub(super) async fn accepted(&mut self, accepted: std::io::Result<(Peer, Stream)>) {
         let (peer, stream) = match accepted {
             Ok(accepted) => accepted,
+            // Those who have gone before they were looked at concern nobody.
+            Err(error) if !is_want(&error) => {
+                tracing::debug!("a connection ended before it began: {error}");
+                return;
+            }
             Err(error) => {
                 // Mostly EMFILE. The client stays in the queue of the socket; trying again at once would only spin.
                 tracing::error!(
@@ -99,10 +109,12 @@ impl Connections {
     fn admit(&self, peer: &Peer) -> Result<Option<Role>, AccessError> {
         let settings = self.host.settings();
         let limit = settings.max_connections.min(self.most);
-        if self.tracker.len() >= limit {
+        let role = self.host.role_at_first(peer)?;
+        // Whoever can do something about it gets in, as long as there are file descriptors.
+        let places = if role == Some(Role::Admin) { limit + ADMIN_PLACES } else { limit };
+        if self.tracker.len() >= places.min(self.most) {
             return Err(AccessError::TooManyClients { limit });
         }
-        let role = self.host.role_at_first(peer)?;
         let limit = settings.max_user_connections;
         if limit > 0 && role != Some(Role::Admin) && self.host.clients.of_user(peer.uid) >= limit {
             let who = match peer.tcp {
@@ -188,16 +200,22 @@ pub(super) fn unix_peer(stream: &UnixStream) -> Peer {
 }
 
 /// Over TCP only the addresses are known.
-pub(super) fn tcp_peer(stream: &TcpStream) -> std::io::Result<Peer> {
+pub(super) fn tcp_peer(stream: &TcpStream, from: SocketAddr) -> std::io::Result<Peer> {
     // Answers are small, and whoever asked waits for them.
     stream.set_nodelay(true)?;
-    Ok(Peer { tcp: Some([stream.peer_addr()?, stream.local_addr()?]), ..Peer::NOBODY })
+    Ok(Peer { tcp: Some([from, stream.local_addr()?]), ..Peer::NOBODY })
+}
+
+/// Whether a connection could not be accepted for want of something that may be there again in a moment.
+fn is_want(error: &std::io::Error) -> bool {
+    let wants = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
+    error.raw_os_error().is_some_and(|error| wants.iter().any(|want| want.raw_os_error() == error))
 }
 
 /// The next connection over TCP; never, where nobody listens there.
-pub(super) async fn accept_tcp(listener: Option<&TcpListener>) -> std::io::Result<TcpStream> {
+pub(super) async fn accept_tcp(listener: Option<&TcpListener>) -> std::io::Result<(TcpStream, SocketAddr)> {
     match listener {
-        Some(listener) => listener.accept().await.map(|(stream, _)| stream),
+        Some(listener) => listener.accept().await,
         None => std::future::pending().await,
     }
 }

@@ -20,7 +20,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::error::StoreError;
 use super::{main_file, sql};
-pub use found::Found;
+pub use found::{Found, Replayed};
 use mark::{Mark, mark_path};
 
 /// A commit appends at least one page, a large one as many as it fills, with two write calls each. Measured with commits of
@@ -47,6 +47,7 @@ pub struct Journal {
     generation: u64,
     path: PathBuf,
     connection: Connection,
+    sync: Sync,
     log: Arc<Log>,
     rows: i64,
     /// The log's length when it was last looked at, and about what has been added since.
@@ -60,7 +61,7 @@ pub struct Log {
     file: File,
     /// Commits so far. The file's length would not tell: after a refused commit, frames are written again in place.
     commits: AtomicU64,
-    /// How much of it has been forced to disk, for the next start.
+    /// How many of them have been forced to disk, for the next start.
     mark: Mark,
 }
 
@@ -76,9 +77,9 @@ impl Log {
     /// # Errors
     /// Where the disk fails; what the system still held for it may be lost then.
     pub fn sync(&self) -> std::io::Result<()> {
-        let bytes = self.file.metadata()?.len();
+        let commits = self.commits();
         self.file.sync_data()?;
-        self.mark.set(bytes);
+        self.mark.set(commits);
         Ok(())
     }
 }
@@ -114,7 +115,7 @@ impl Journal {
             .map_err(sqlite())?;
         // The file itself is now complete on disk; its name is made durable too, or a power cut could take it away.
         main_file::sync_directory(path.parent().unwrap_or(Path::new(".")))?;
-        Self::ready(path, connection, generation)
+        Self::ready(path, connection, generation, sync)
     }
 
     /// An empty journal that an earlier run had prepared, as it is: for a disk without room for another.
@@ -126,10 +127,10 @@ impl Journal {
                 synchronous(sync)
             ))
             .map_err(StoreError::sqlite("open journal", &found.path))?;
-        Self::ready(&found.path, connection, found.generation)
+        Self::ready(&found.path, connection, found.generation, sync)
     }
 
-    fn ready(path: &Path, connection: Connection, generation: u64) -> Result<Self, StoreError> {
+    fn ready(path: &Path, connection: Connection, generation: u64, sync: Sync) -> Result<Self, StoreError> {
         // Writes the log's header, so that the log exists and can be forced to disk by whoever holds this handle.
         connection
             .execute_batch("BEGIN IMMEDIATE; ROLLBACK")
@@ -141,6 +142,7 @@ impl Journal {
             generation,
             path: path.to_owned(),
             connection,
+            sync,
             log,
             rows: 0,
             measured_bytes: 0,
@@ -168,6 +170,9 @@ impl Journal {
             Ok(_) => {
                 self.rows += 1;
                 self.log.commits.store(self.rows as u64, Ordering::Release);
+                if self.sync == Sync::EveryCommit {
+                    self.log.mark.set(self.rows as u64);
+                }
                 self.unmeasured_bytes += batch.len() as u64 + u64::from(PAGE_BYTES);
                 if self.unmeasured_bytes > UNMEASURED_BYTES {
                     self.measured_bytes = self.bytes();
@@ -310,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn commits_behind_a_damaged_place_are_missed_and_a_log_cut_short_is_not_damaged() {
+    fn commits_that_were_forced_to_disk_are_missed() {
         let dir = tempfile::tempdir().unwrap();
         let mut journal = Journal::create(dir.path(), 1, Sync::Deferred).unwrap();
         for key in ["a", "b", "c"] {
@@ -331,13 +336,19 @@ mod tests {
             assert!(outcome(&damaged).unwrap_err().is_damage(), "byte {at}");
         }
         outcome(&log).unwrap();
-        // As a power cut leaves it: the last commit not there, in part, or all zeros.
-        for len in [log.len() - 1, log.len() - 2_000, log.len() - 2_072] {
-            outcome(&log[..len]).unwrap();
-        }
+        // The last commit not there, in part, or all zeros: a power cut leaves that only of what had not been forced.
         let mut zeros = log.clone();
         zeros[log.len() - 2_072..].fill(0);
-        outcome(&zeros).unwrap();
+        let cut = [&log[..log.len() - 1], &log[..log.len() - 2_000], &log[..log.len() - 2_072], &zeros];
+        for log in cut {
+            assert!(outcome(log).unwrap_err().is_damage());
+        }
+        let mark = std::fs::read(mark_path(&path)).unwrap();
+        std::fs::remove_file(mark_path(&path)).unwrap();
+        for log in cut {
+            outcome(log).unwrap();
+        }
+        std::fs::write(mark_path(&path), mark).unwrap();
         std::fs::write(wal_path(&path), &log).unwrap();
         std::fs::write(&path, b"").unwrap();
         assert!(Found::all(dir.path()).unwrap()[0].replay(|_| ()).unwrap_err().is_damage());

@@ -4,11 +4,12 @@
 //! A journal that cannot be read to its end, or one that is missing from the sequence, may have held newer values or
 //! deletions of any key. So that no old value comes back, everything older is given up then.
 
+use std::collections::VecDeque;
 use std::path::Path;
 
 use super::batch::Write;
 use super::error::StoreError;
-use super::journal::Found;
+use super::journal::{Found, Replayed};
 use super::main_file;
 use crate::buffer::Generation;
 use crate::clock::utc_stamp;
@@ -52,7 +53,8 @@ pub(super) fn recover(dir: &Path, merged: u64, now_ms: i64, reuse: bool) -> Resu
     let mut recovered = Generation::with_capacity(newest.generation, writes);
     let mut journals = Vec::new();
     let mut expected = merged + 1;
-    for journal in found {
+    let mut found = VecDeque::from(found);
+    while let Some(journal) = found.pop_front() {
         if journal.generation != expected {
             tracing::error!(
                 "journals {expected} to {} are missing: the database is older than they are, and its entries are given up",
@@ -61,7 +63,7 @@ pub(super) fn recover(dir: &Path, merged: u64, now_ms: i64, reuse: bool) -> Resu
             drop(recovered.flush());
         }
         expected = journal.generation + 1;
-        match replay(&journal, &mut recovered) {
+        match replay(&journal, &found, &mut recovered) {
             Err(error) if error.is_damage() => {
                 let aside = journal.set_aside(&utc_stamp(now_ms))?;
                 tracing::error!(
@@ -70,8 +72,14 @@ pub(super) fn recover(dir: &Path, merged: u64, now_ms: i64, reuse: bool) -> Resu
                 );
             }
             replayed => {
-                replayed?;
+                let replayed = replayed?;
+                journal.force(replayed)?;
                 journals.push(journal);
+                if replayed.gap {
+                    // What came later came within the same last second. Without what was before it, it would be a state
+                    // that never was.
+                    journals.extend(found.drain(..));
+                }
             }
         }
     }
@@ -87,7 +95,7 @@ pub(super) fn recover(dir: &Path, merged: u64, now_ms: i64, reuse: bool) -> Resu
 #[cold]
 fn replay_its_first_batch(journal: &Found, recovered: &mut Generation) -> Result<(), StoreError> {
     let mut first = true;
-    journal.replay(|batch| {
+    let replayed = journal.replay(|batch| {
         let again = batch.into_iter().filter_map(|write| match write {
             Write::Put(key, state) => Some((key, state)),
             Write::Flush => None,
@@ -95,10 +103,17 @@ fn replay_its_first_batch(journal: &Found, recovered: &mut Generation) -> Result
         if std::mem::take(&mut first) {
             recovered.put_all(again.collect());
         }
-    })
+    });
+    replayed.map(drop)
 }
 
-fn replay(journal: &Found, recovered: &mut Generation) -> Result<(), StoreError> {
+/// Replays a journal, older than those of `newer`. A gap in it is damage where one of these has been forced to disk: the
+/// older one was forced before.
+fn replay(
+    journal: &Found,
+    newer: &VecDeque<Found>,
+    recovered: &mut Generation,
+) -> Result<Replayed, StoreError> {
     let outcome = journal.replay(|batch| {
         let mut writes = Vec::with_capacity(batch.len());
         for write in batch {
@@ -112,6 +127,10 @@ fn replay(journal: &Found, recovered: &mut Generation) -> Result<(), StoreError>
             }
         }
         recovered.put_all(writes);
+    });
+    let outcome = outcome.and_then(|replayed| {
+        let promised = newer.iter().any(|journal| journal.forced_commits() > 0);
+        if replayed.gap && promised { Err(journal.cut_short()) } else { Ok(replayed) }
     });
     if outcome.as_ref().is_err_and(StoreError::is_damage) {
         drop(recovered.flush());

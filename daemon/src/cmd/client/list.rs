@@ -104,7 +104,7 @@ pub(super) fn line(client: &Client, host: &Host) -> String {
         client.protocol.get().version(),
         client.library.borrow(),
         client.library_version.borrow(),
-        client.peer.uid,
+        client.peer.tcp.map_or_else(|| client.peer.uid.to_string(), |_| String::new()),
         client.program(),
         client.role.get().map_or("none", Role::as_str),
     )

@@ -8,7 +8,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 
 use rusqlite::OpenFlags;
 
-use super::mark::{forced_bytes, mark_path};
+use super::mark::{Mark, forced_commits, mark_path};
 use super::{PAGE_BYTES, open, remove_files, wal_path};
 use crate::store::batch::{self, Write};
 use crate::store::error::StoreError;
@@ -26,6 +26,15 @@ pub struct Found {
     /// The generation it belongs to.
     pub generation: u64,
     pub(super) path: PathBuf,
+}
+
+/// What a replay has come to.
+#[derive(Clone, Copy, Debug)]
+pub struct Replayed {
+    /// Commits that could be read.
+    pub(in crate::store) commits: u64,
+    /// Whether there are others behind a place that cannot be read, none of which was promised to outlive a power cut.
+    pub(in crate::store) gap: bool,
 }
 
 impl Found {
@@ -52,7 +61,7 @@ impl Found {
     /// Whether it was completed and nothing was written to it.
     pub(in crate::store) fn is_unused(&self) -> bool {
         let complete = self.path.metadata().is_ok_and(|file| file.len() == 2 * u64::from(PAGE_BYTES));
-        complete && log_frames(&self.path, 0).next().is_none()
+        complete && log_frames(&self.path, 0).next().is_none() && forced_commits(&self.path) == 0
     }
 
     /// About how many writes there are, from the size of the log: at least as many as would have their memory grow.
@@ -67,7 +76,7 @@ impl Found {
     ///
     /// # Errors
     /// Where the file cannot be read or a batch is damaged; what came before was handed out.
-    pub fn replay(&self, mut each: impl FnMut(Vec<Write>)) -> Result<(), StoreError> {
+    pub fn replay(&self, mut each: impl FnMut(Vec<Write>)) -> Result<Replayed, StoreError> {
         let (batches, decoded) = sync_channel(BATCHES_AHEAD);
         std::thread::scope(|scope| {
             let reader = scope.spawn(move || self.read(&batches));
@@ -77,13 +86,13 @@ impl Found {
     }
 
     /// Reads and decodes every batch; the writes of one that is damaged are handed over up to there.
-    fn read(&self, batches: &SyncSender<Vec<Write>>) -> Result<(), StoreError> {
+    fn read(&self, batches: &SyncSender<Vec<Write>>) -> Result<Replayed, StoreError> {
         let sqlite = || StoreError::sqlite("replay journal", &self.path);
         if self.path.metadata().is_ok_and(|file| file.len() == 0)
             && log_frames(&self.path, 0).next().is_some()
         {
             // Of a database without a page SQLite deletes the log.
-            return Err(StoreError::CutShort { path: self.path.clone() });
+            return Err(self.cut_short());
         }
         let connection = open(&self.path, OpenFlags::empty())?;
         // Frames of the log that SQLite takes for whole.
@@ -93,15 +102,14 @@ impl Found {
             .query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'batches'", (), |row| row.get(0))
             .map_err(sqlite())?;
         let frames = frames.max(0) as u64;
-        // A refused commit leaves frames behind, but never the last one of a commit, which says so. A power cut leaves
-        // the log short, or with a hole in what had not been forced to disk. Where commits stand behind the place up to which
-        // SQLite reads, and that place had been forced, it is damaged.
-        let committed_behind = log_frames(&self.path, frames).any(|ends_commit| ends_commit);
-        let forced = end_of_frame(frames) < forced_bytes(&self.path);
-        if (committed_behind && forced) || (!has_table && frames > 0) {
-            return Err(StoreError::CutShort { path: self.path.clone() });
+        // A refused commit leaves frames behind, but never the last one of a commit, which says so.
+        let commits =
+            log_frames(&self.path, 0).take(frames as usize).filter(|ends_commit| *ends_commit).count();
+        if (commits as u64) < forced_commits(&self.path) || (!has_table && frames > 0) {
+            return Err(self.cut_short());
         }
-        if committed_behind {
+        let gap = log_frames(&self.path, frames).any(|ends_commit| ends_commit);
+        if gap {
             tracing::warn!(
                 "{}: the machine stopped before the last writes had all reached the disk; those behind a gap are left out",
                 self.path.display()
@@ -109,7 +117,7 @@ impl Found {
         }
         if !has_table {
             // Killed while it was being created: nothing was ever answered from it.
-            return Ok(());
+            return Ok(Replayed { commits: 0, gap: false });
         }
         let mut replay = connection.prepare(sql::JOURNAL_REPLAY).map_err(sqlite())?;
         let mut rows = replay.query(()).map_err(sqlite())?;
@@ -121,6 +129,34 @@ impl Found {
             // The other end takes everything that comes, so it cannot be gone.
             let _ = batches.send(batch);
             decoded?;
+        }
+        Ok(Replayed { commits: commits as u64, gap })
+    }
+
+    /// The error that commits which were promised are gone.
+    pub(in crate::store) fn cut_short(&self) -> StoreError {
+        StoreError::CutShort { path: self.path.clone() }
+    }
+
+    /// How many commits of it were certainly forced to disk.
+    pub(in crate::store) fn forced_commits(&self) -> u64 {
+        forced_commits(&self.path)
+    }
+
+    /// Forces to disk what was read of it, so that it is promised again: the process before may have been killed just after
+    /// it had written it.
+    ///
+    /// # Errors
+    /// Where the disk fails.
+    pub(in crate::store) fn force(&self, replayed: Replayed) -> Result<(), StoreError> {
+        let wal = wal_path(&self.path);
+        match File::open(&wal) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            opened => opened.and_then(|log| log.sync_data()).map_err(StoreError::io("sync", &wal))?,
+        }
+        // A full disk is no reason not to start; the mark then says less.
+        if let Ok(mark) = Mark::create(&self.path) {
+            mark.set(replayed.commits);
         }
         Ok(())
     }
