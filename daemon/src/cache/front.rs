@@ -26,8 +26,11 @@ const PLACES_MAX: usize = 1 << 17;
 /// Larger values are not taken in: handing them out costs more than looking them up.
 const VALUE_BYTES_MAX: usize = 4 << 10;
 
-/// One hit in so many is told to moka as well, so that it knows what is hot.
+/// About one hit in so many is told to moka as well, so that it knows what is hot.
 const TOLD: u32 = 32;
+
+/// The golden ratio's part of 2^32: multiples of it are spread evenly, and never in a period that keys have.
+const GOLDEN: u32 = 0x9E37_79B9;
 
 /// The tag of an empty place.
 const EMPTY: u8 = 0;
@@ -42,6 +45,8 @@ pub struct Front {
     content_bytes: usize,
     /// Entries that had to make room for another since the table has had this size.
     displaced: usize,
+    /// The place that lost its entry last for want of room.
+    hand: usize,
     hits: u32,
 }
 
@@ -72,7 +77,9 @@ impl Front {
             return None;
         }
         self.hits = self.hits.wrapping_add(1);
-        Some((held.entry.clone(), self.hits.is_multiple_of(TOLD)))
+        // Not every so manieth: who reads in a circle would have the same keys told each time round.
+        let drawn = self.hits.wrapping_mul(GOLDEN);
+        Some((held.entry.clone(), drawn < u32::MAX / TOLD))
     }
 
     /// Reaches for the memory that look-ups of these keys, at most [`FETCHED_MAX`], will need. One after the other they
@@ -96,16 +103,37 @@ impl Front {
 
     /// Takes in an entry that the memory tier has just answered with. `room_bytes` is what the front may take.
     pub fn fill(&mut self, key: Hashed<'_>, entry: &Entry, room_bytes: usize) {
+        self.fit(room_bytes);
         if entry.value.len() > VALUE_BYTES_MAX {
             return;
         }
         // Nobody fills in what is there already; but if it stood in two places, a write would take out only one.
         self.remove(key);
-        self.resize(room_bytes);
+        self.grow(room_bytes);
         let entry = Entry { value: packed::pack_small(&entry.value), deadline: entry.deadline };
         let held = Held { key: key.key().into(), entry };
-        if self.bytes() + held.bytes() <= room_bytes {
+        // What is asked for now is worth more than what was.
+        if held.bytes() <= room_bytes.saturating_sub(table_bytes(self.places.len())) {
+            self.shed(room_bytes - held.bytes());
             self.put(key.hash(), held);
+        }
+    }
+
+    /// Gives up what is more than `room_bytes`.
+    pub fn fit(&mut self, room_bytes: usize) {
+        // The table has half of the room at most, or there would be none for what it holds.
+        while table_bytes(self.places.len()) > room_bytes / 2 {
+            let places = self.places.len();
+            self.resize(if places > PLACES_MIN { places / 2 } else { 0 });
+        }
+        self.shed(room_bytes);
+    }
+
+    /// Lets entries go, one place after the other, until there are no more than `room_bytes`.
+    fn shed(&mut self, room_bytes: usize) {
+        while self.bytes() > room_bytes && self.content_bytes > 0 {
+            self.hand = (self.hand + 1) % self.places.len();
+            self.take(self.hand);
         }
     }
 
@@ -127,24 +155,23 @@ impl Front {
         table_bytes(self.places.len()) + self.content_bytes
     }
 
-    /// Halves the table where it has become too large, or doubles it where many keys share their set and there is room.
-    fn resize(&mut self, room_bytes: usize) {
+    /// Begins a table, or doubles it where many keys share their set and there is room for twice of everything.
+    fn grow(&mut self, room_bytes: usize) {
         let places = self.places.len();
-        let resized = if self.bytes() > room_bytes {
-            if places > PLACES_MIN { places / 2 } else { 0 }
-        } else if places == 0 {
-            if table_bytes(PLACES_MIN) <= room_bytes { PLACES_MIN } else { 0 }
-        } else if self.displaced > places / 8
-            && places < PLACES_MAX
-            && table_bytes(places) + self.bytes() <= room_bytes
-        {
-            places * 2
-        } else {
-            return;
-        };
+        if places == 0 {
+            if table_bytes(PLACES_MIN) <= room_bytes / 2 {
+                self.resize(PLACES_MIN);
+            }
+        } else if self.displaced > places / 8 && places < PLACES_MAX && 2 * self.bytes() <= room_bytes {
+            self.resize(places * 2);
+        }
+    }
+
+    fn resize(&mut self, places: usize) {
         let former = std::mem::take(self);
-        self.tags.resize(resized / WAYS, [EMPTY; WAYS]);
-        self.places.resize_with(resized, Place::default);
+        self.hits = former.hits;
+        self.tags.resize(places / WAYS, [EMPTY; WAYS]);
+        self.places.resize_with(places, Place::default);
         for held in former.places.into_iter().filter_map(|place| place.0) {
             self.put(Hashed::new(&held.key).hash(), held);
         }
@@ -238,13 +265,10 @@ mod tests {
         }
         assert!(found(&mut front, &keys) > 2_800, "{}", found(&mut front, &keys));
         fill(&mut front, &keys[..10], ROOM);
-        for _ in 0..8 {
-            front.fill(Hashed::new(&keys[0]), &Entry::forever("v"), ROOM / 8);
-        }
-        assert!(front.bytes() <= ROOM / 8, "{}", front.bytes());
-        for _ in 0..3 {
-            front.fill(Hashed::new(&keys[0]), &Entry::forever("v"), 0);
-        }
+        front.fill(Hashed::new(&keys[0]), &Entry::forever("v"), ROOM / 4);
+        assert!(front.bytes() <= ROOM / 4, "{}", front.bytes());
+        assert!(found(&mut front, &keys) > 500, "{}", found(&mut front, &keys));
+        front.fit(0);
         assert_eq!((front.bytes(), found(&mut front, &keys)), (0, 0));
     }
 
@@ -297,5 +321,32 @@ mod tests {
         let hashes: Vec<u64> = keys.iter().map(|key| Hashed::new(key).hash()).collect();
         hashes.chunks(FETCHED_MAX).for_each(|hashes| front.fetch(hashes));
         assert_eq!((front.bytes(), found(&mut front, &keys)), before);
+    }
+
+    #[test]
+    fn what_is_read_now_finds_room_whatever_was_read_before() {
+        let (mut front, keys) = (Front::default(), keys(4_000));
+        // The content is the limit, not the places.
+        let large = Entry::forever(vec![b'v'; 300]);
+        for (now, keys) in keys.chunks(1_000).enumerate() {
+            for key in keys {
+                front.fill(Hashed::new(key), &large, ROOM);
+                assert!(front.bytes() <= ROOM, "{} of {ROOM}", front.bytes());
+            }
+            assert!(found(&mut front, &keys[500..]) > 400, "{now}: {}", found(&mut front, &keys[500..]));
+        }
+    }
+
+    #[test]
+    fn every_key_is_told_of_in_its_turn() {
+        let (mut front, keys) = (Front::default(), keys(64));
+        fill(&mut front, &keys, ROOM);
+        let mut told = vec![0; keys.len()];
+        for _ in 0..400 {
+            for (key, told) in keys.iter().zip(&mut told) {
+                *told += u32::from(front.get(Hashed::new(key), 0).unwrap().1);
+            }
+        }
+        assert!(told.iter().all(|told| (6..=20).contains(told)), "{told:?}");
     }
 }

@@ -85,11 +85,9 @@ impl Memory {
         (copy.epoch == self.epoch()).then_some(copy.entry)
     }
 
-    /// Has moka know that the copy under `key` was asked for, though it was answered without it.
-    pub fn note_read(&self, key: &[u8]) {
-        if let Some(cache) = &self.cache {
-            cache.get(key);
-        }
+    /// Has moka know that the copy under `key` was asked for, though it was answered without it; whether it has one.
+    pub fn note_read(&self, key: &[u8]) -> bool {
+        self.get(key).is_some()
     }
 
     /// Takes in a row that was just read from the main file and is current.

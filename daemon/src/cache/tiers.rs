@@ -98,7 +98,11 @@ impl Tiers {
     fn in_memory(&mut self, key: Hashed<'_>, now_ms: i64) -> LookUp {
         if let Some((entry, tell)) = self.front.get(key, now_ms) {
             if tell {
-                self.memory.note_read(key.key());
+                // It may have gone from there meanwhile, and is still current: the buffer lacks the key.
+                if !self.memory.note_read(key.key()) {
+                    self.memory.fill(&key.key().into(), &entry);
+                }
+                self.front.fit(self.memory.spare_bytes());
             }
             return LookUp::Known(Some(entry), Source::Memory);
         }

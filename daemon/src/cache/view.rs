@@ -102,10 +102,19 @@ impl<'a> View<'a> {
             .map_or(Deadline::NEVER, |ttl_ms| Deadline::at(self.now_ms.saturating_add(ttl_ms)))
     }
 
+    /// The deadline, or that of the longest TTL.
+    fn limited(&self, deadline: Deadline) -> Deadline {
+        match self.rules.max_ttl_ms {
+            Some(ttl_ms) => deadline.min(Deadline::at(self.now_ms.saturating_add(ttl_ms))),
+            None => deadline,
+        }
+    }
+
     /// A deadline of a value that is set together with others, drawn from the last part of its time to live where there
     /// is to be jitter.
     #[must_use]
     pub fn jittered(&self, key: &[u8], deadline: Deadline) -> Deadline {
+        let deadline = self.limited(deadline);
         let Some(unix_ms) = deadline.unix_ms().filter(|_| self.rules.ttl_jitter_percent > 0) else {
             return deadline;
         };
@@ -221,10 +230,7 @@ impl<'a> View<'a> {
         if deadline.passed(self.now_ms) {
             return self.delete(key);
         }
-        let deadline = match self.rules.max_ttl_ms {
-            Some(ttl_ms) => deadline.min(Deadline::at(self.now_ms.saturating_add(ttl_ms))),
-            None => deadline,
-        };
+        let deadline = self.limited(deadline);
         if self.notices.any() {
             self.notices.stored(key, deadline != Deadline::NEVER);
         }

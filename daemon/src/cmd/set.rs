@@ -268,6 +268,19 @@ mod tests {
             assert!(ttls.len() > 200 && least >= most * 8 / 10 && longest <= most, "{set}: {ttls:?}");
             assert!(least < most * 82 / 100 && longest > most * 98 / 100, "{set}: {least} to {longest}");
         }
+        // With a longest TTL as well, that is what is shortened.
+        let mut bench = Bench::with_rules(|rules| {
+            rules.ttl_jitter_percent = 20;
+            rules.max_ttl_ms = Some(10_000);
+        });
+        let mut drawn = std::collections::BTreeSet::new();
+        for at in 0..200 {
+            bench.run(&format!("SET k{at} v EX 1000"));
+            let Reply::Int(ttl) = bench.run(&format!("PTTL k{at}")) else { panic!("no number") };
+            assert!((8_000..=10_000).contains(&ttl), "{ttl}");
+            drawn.insert(ttl);
+        }
+        assert!(drawn.len() > 100, "{}", drawn.len());
         let mut bench = Bench::with_rules(|rules| rules.ttl_jitter_percent = 20);
         for set in ["SET k v NX PX 1000", "INCR k EX 1", "SET k v PX 9;PEXPIRE k 1000"] {
             bench.run("DEL k");

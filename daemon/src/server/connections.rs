@@ -24,8 +24,8 @@ use crate::warm;
 /// How long connections may take to finish once the daemon is stopping.
 const DRAIN: Duration = Duration::from_millis(1_500);
 
-/// Connections beyond the limit, for administrators.
-const ADMIN_PLACES: usize = 8;
+/// One part in so many of the connections there may be is not for those who have yet to give a password.
+const STRANGERS_LEAVE: usize = 8;
 
 /// Pause after the system refused a connection for want of file descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -110,9 +110,9 @@ impl Connections {
         let settings = self.host.settings();
         let limit = settings.max_connections.min(self.most);
         let role = self.host.role_at_first(peer)?;
-        // Whoever can do something about it gets in, as long as there are file descriptors.
-        let places = if role == Some(Role::Admin) { limit + ADMIN_PLACES } else { limit };
-        if self.tracker.len() >= places.min(self.most) {
+        // Strangers do not get the last places.
+        let places = if role.is_none() { limit - limit / STRANGERS_LEAVE } else { limit };
+        if self.tracker.len() >= places {
             return Err(AccessError::TooManyClients { limit });
         }
         let limit = settings.max_user_connections;

@@ -174,7 +174,12 @@ impl Caching {
         stale: Duration,
     ) -> Result<(), Error> {
         let ttl = self.null_ttl.filter(|_| json == b"null").unwrap_or(ttl).jittered(self.jitter).plus(stale);
-        let options = SetOptions::new().ttl(ttl);
+        let mut options = SetOptions::new().ttl(ttl);
+        if !stale.is_zero() {
+            // How old a value is, is told by what is left of its time. A SET with a condition, which this always meets, is
+            // taken at its word: a daemon with `ttl_jitter_percent` takes nothing off.
+            options = options.if_not_equal(new_token());
+        }
         lock.release_with(&options.words(key, json)).await.map(drop)
     }
 

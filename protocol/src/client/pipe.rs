@@ -233,7 +233,17 @@ impl Connection {
                     None => asking = false,
                 },
                 written = writer.write_buf(&mut self.output), if !self.output.is_empty() => {
-                    self.written += written.map_err(|error| error.to_string())? as u64;
+                    match written {
+                        Ok(bytes) => self.written += bytes as u64,
+                        Err(error) => {
+                            // It has closed the connection; why, it may have said before.
+                            while reader.read_buf(&mut self.input).await.is_ok_and(|bytes| bytes > 0) {}
+                            while let Ok(Some(reply)) = self.decoder.decode(&mut self.input) {
+                                self.answered |= deliver(reply, &mut self.waiting, &mut self.refused)?;
+                            }
+                            return Err(error.to_string());
+                        }
+                    }
                 }
             }
         }

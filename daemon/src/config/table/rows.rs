@@ -129,7 +129,7 @@ settings! {
             "Longest time to live; what is set for longer or without one gets this; 0 for no limit";
         "ttl_jitter_percent": Count(ttl_jitter_percent, 0..=90) = Number(0), live,
             "Part of its time to live by which a value's may be shorter, each by another, so that what is set \
-             together does not expire together; not for NX and EXAT, nor for EXPIRE and counters";
+             together does not expire together; not for SET with a condition or EXAT, nor for EXPIRE and counters";
         "cleanup_interval": Span(cleanup_interval, MS..=DAY) = Text("1m"), live,
             "Time between removals of expired entries from the disk; they are never served meanwhile";
         "cleanup_slice_rows": Count(cleanup_slice_rows, 1..=1_000_000) = Number(1000), restart,
