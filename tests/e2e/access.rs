@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Signal, geteuid};
 
-use crate::util::{Client, Daemon, Reply, larderd, missing, run, wait_until};
+use crate::util::{Client, Daemon, Reply, larderd, missing, run, wait_for_clock, wait_until};
 
 const ADMIN: u32 = 61_001;
 const NORMAL: u32 = 61_002;
@@ -373,6 +374,70 @@ fn tcp_without_a_password_is_for_this_machine_alone() {
 }
 
 #[test]
+fn a_listener_for_other_machines_never_loses_its_password() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("password");
+    fs::write(&file, "correct horse\n").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    let port = free_port();
+    let daemon =
+        Daemon::start(&["--tcp", &format!("0.0.0.0:{port}"), "--password-file", file.to_str().unwrap()]);
+    let mut client = daemon.client();
+    for (set, why) in [
+        ("CONFIG SET password_file ''", "open to other machines"),
+        ("CONFIG SET password_file somewhere", "is not an absolute path"),
+        ("CONFIG SET password_file /nowhere/at/all", "cannot be read"),
+    ] {
+        let reply = client.cmd(set).to_string();
+        assert!(reply.contains(why), "{set}: {reply}");
+        let mut tcp = Tcp::connect(port).unwrap();
+        tcp.check("GET k", "-NOAUTH");
+        tcp.check("AUTH 'correct horse'", "+OK");
+    }
+    // Other settings do not depend on the file.
+    fs::remove_file(&file).unwrap();
+    client.check("CONFIG SET default_ttl 1h", "+OK");
+    Tcp::connect(port).unwrap().check("AUTH 'correct horse'", "+OK");
+}
+
+#[test]
+fn who_does_not_give_the_password_does_not_stay() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("password");
+    fs::write(&file, "correct horse\n").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    let port = free_port();
+    let daemon =
+        Daemon::start(&["--tcp", &format!("[::1]:{port}"), "--password-file", file.to_str().unwrap()]);
+    let connect = || TcpStream::connect(("::1", port)).map_err(|error| error.to_string());
+    let Ok(mut silent) = connect() else { return missing("IPv6", "give the loopback interface ::1") };
+    let mut known = Tcp(BufReader::new(connect().unwrap()));
+    known.check("AUTH 'correct horse'", "+OK");
+    // Half a request now and then does not prolong it.
+    silent.write_all(b"*2\r\n").unwrap();
+    silent.set_read_timeout(Some(crate::util::HANG)).unwrap();
+    assert_eq!(std::io::Read::read(&mut silent, &mut [0; 64]).unwrap(), 0, "it is closed");
+    known.check("PING", "+PONG");
+    daemon.check_healthy();
+}
+
+#[test]
+fn what_was_queued_with_another_role_is_not_run() {
+    if !is_root() {
+        return;
+    }
+    let daemon = open_to_all(&["--admin-users", &ADMIN.to_string()]);
+    let mut admin = as_user(&daemon, ADMIN);
+    admin.check("SET k v", "+OK");
+    admin.check("MULTI", "+OK");
+    admin.check("FLUSHALL", "+QUEUED");
+    daemon.client().check("CONFIG SET admin_users ''", "+OK");
+    let reply = admin.cmd("EXEC").to_string();
+    assert!(reply.contains("EXECABORT") && reply.contains("flushall"), "{reply}");
+    admin.check("GET k", "=v");
+}
+
+#[test]
 fn idle_clients_go_where_that_is_wanted() {
     let daemon = Daemon::start(&["--idle-timeout", "300ms"]);
     let (mut idle, mut listening) = (daemon.client(), daemon.lines());
@@ -380,7 +445,8 @@ fn idle_clients_go_where_that_is_wanted() {
     listening.send(b"SUBSCRIBE c\n").unwrap();
     listening.read_line().unwrap();
     idle.expect_closed();
-    // Who listens is not idle.
+    // Who listens is not idle, however long.
+    wait_for_clock(Instant::now() + Duration::from_millis(700));
     wait_until("the message to arrive", || {
         let heard = daemon.client().int("PUBLISH c here");
         if heard == 1 { Ok(()) } else { Err(format!("{heard} listen")) }
