@@ -1,17 +1,17 @@
 //! Damaged files: the daemon starts and serves all the same, never answers a wrong or an older value, and sets aside what
 //! is damaged. Absent is a right answer for anything: larder is a cache.
 //!
-//! What no start can notice is left out: a journal's log that ends early is what a power cut leaves, and one of larder.db's
-//! age beside a newer log of its own is what SQLite takes for its own.
+//! What no start can notice is left out: a larder.db of an earlier time beside a newer log of its own is what SQLite takes for
+//! its own.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use crate::util::damage::{Bases, Last, copy_data, largest_file, write_round};
 use crate::util::{Client, Daemon, Dice, Reply, larderd, run, wait_until};
 
-const KEYS: usize = 400;
+const KEYS: u64 = 400;
 const SETTINGS: [&str; 12] = [
     "--disk-cap",
     "64MiB",
@@ -26,94 +26,6 @@ const SETTINGS: [&str; 12] = [
     "--cleanup-interval",
     "1h",
 ];
-
-/// What every key was given last; `None` where it was deleted.
-type Last = BTreeMap<String, Option<Vec<u8>>>;
-
-/// Data directories to damage copies of.
-struct Bases {
-    dir: tempfile::TempDir,
-    last: Last,
-}
-
-impl Bases {
-    /// `older`: stopped, some time before. `clean`: stopped. `killed`: killed, with writes in the main file, in its log and
-    /// in a journal. The last two hold the same.
-    fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let mut daemon = Daemon::start(&SETTINGS);
-        let mut last = Last::new();
-        let mut dice = Dice::new(17);
-        write_round(&mut daemon.client(), 1, &mut dice, &mut last);
-        daemon.terminate();
-        copy(&daemon.data(), &dir.path().join("older"));
-        daemon.restart();
-        let mut client = daemon.client();
-        for round in 2..4 {
-            write_round(&mut client, round, &mut dice, &mut last);
-            client.check("CLEANUP", ":0");
-        }
-        write_round(&mut client, 4, &mut dice, &mut last);
-        // What has been forced to disk cannot be lost by a power cut: a gap in it is damage.
-        let written_ms = client.stats().get("time_ms");
-        wait_until("the writes to be forced to disk", || {
-            let stats = client.stats();
-            let at = stats.get("sync_last_time_ms");
-            if at > written_ms { Ok(()) } else { stats.is("sync_last_time_ms", written_ms + 1) }
-        });
-        daemon.kill9();
-        copy(&daemon.data(), &dir.path().join("killed"));
-        daemon.restart();
-        daemon.terminate();
-        copy(&daemon.data(), &dir.path().join("clean"));
-        Self { dir, last }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-}
-
-/// Writes most keys, values of all sizes, and deletes some.
-fn write_round(client: &mut Client, round: u64, dice: &mut Dice, last: &mut Last) {
-    for number in 0..KEYS {
-        let key = format!("key:{number:04}");
-        match dice.below(10) {
-            0 => {
-                client.args(&["DEL", &key]);
-                last.insert(key, None);
-            }
-            1 | 2 if last.contains_key(&key) => {}
-            _ => {
-                let length = if dice.below(4) == 0 { 9_000 } else { 700 };
-                let value = [format!("{round}:{key}:").as_bytes(), &dice.bytes(length)].concat();
-                assert_eq!(client.args(&[b"SET", key.as_bytes(), &value]), Reply::ok());
-                last.insert(key, Some(value));
-            }
-        }
-    }
-}
-
-/// Copies a data directory, without the reserve, which is not data.
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    fs::set_permissions(to, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
-    for file in fs::read_dir(from).unwrap().map(Result::unwrap) {
-        if file.file_name() != "larder.reserve" {
-            fs::copy(file.path(), to.join(file.file_name())).unwrap();
-        }
-    }
-}
-
-/// The only file in `dir` whose name begins and ends so and that holds something, or the largest.
-fn file_in(dir: &Path, begins: &str, ends: &str) -> PathBuf {
-    let matches = |path: &PathBuf| {
-        let name = path.file_name().unwrap().to_str().unwrap();
-        name.starts_with(begins) && name.ends_with(ends)
-    };
-    let files = fs::read_dir(dir).unwrap().map(|file| file.unwrap().path()).filter(matches);
-    files.max_by_key(|path| fs::metadata(path).unwrap().len()).expect("there is such a file")
-}
 
 fn start_on(data: &Path) -> Daemon {
     let places = tempfile::tempdir().unwrap();
@@ -202,7 +114,7 @@ fn damage(data: &Path, older: &Path, kind: usize, target: usize, dice: &mut Dice
     let (name, ends) =
         [("larder.db", ".db"), ("larder.db", ".db-wal"), ("journal-", ".db-wal"), ("journal-", ".db")]
             [target];
-    let file = file_in(data, name, ends);
+    let file = largest_file(data, name, ends);
     let bytes = fs::metadata(&file).unwrap().len();
     let (what, noticed) = match kind {
         0 => {
@@ -238,7 +150,7 @@ fn damage(data: &Path, older: &Path, kind: usize, target: usize, dice: &mut Dice
 #[test]
 fn damaged_files_are_survived_and_no_wrong_or_older_value_is_answered() {
     const CASES: usize = 24;
-    let bases = Bases::new();
+    let bases = Bases::new(|| Daemon::start(&SETTINGS), KEYS, &mut Dice::new(17));
     assert_eq!(fs::metadata(bases.path("clean").join("larder.db")).unwrap().len() % 4_096, 0);
     let mut kept = 0;
     for case in 0..CASES {
@@ -254,7 +166,7 @@ fn damaged_files_are_survived_and_no_wrong_or_older_value_is_answered() {
             _ => ("killed", 0, case % 3),
         };
         let data = bases.path(&format!("case-{case}"));
-        copy(&bases.path(base), &data);
+        copy_data(&bases.path(base), &data);
         let (what, noticed) = damage(&data, &bases.path("older"), kind, target, &mut dice);
         let what = format!("case {case}, {base}, {what}");
         let mut daemon = start_on(&data);
@@ -276,7 +188,7 @@ fn a_flipped_byte_inside_a_value_is_noticed() {
     let mut daemon = Daemon::start(&SETTINGS);
     let mut client = daemon.client();
     let mut last = Last::new();
-    write_round(&mut client, 1, &mut Dice::new(3), &mut last);
+    write_round(&mut client, 1, KEYS, &mut Dice::new(3), &mut last);
     client.check("SET victim this-value-stands-here-and-nowhere-else", "+OK");
     daemon.terminate();
     let file = daemon.data().join("larder.db");

@@ -6,13 +6,14 @@
 //! |---|---|
 //! | [`basics`] | what each command answers, in both dialects. A new command: one file in `transcripts/` |
 //! | [`restart`] | what survives SIGTERM and SIGKILL |
+//! | [`tcp`] | the TCP listener and its password |
 //! | [`tiers`] | memory tier on, off and tiny: same answers, never an older value |
 //! | [`preload`] | what was in memory before a restart is there again |
 //! | [`walks`] | KEYS, SCAN and DELPAT over all tiers, under load, and over many keys |
 //! | [`transactions`] | MULTI, EXEC and WATCH, also through SIGKILL |
 //! | [`pubsub`] | messages between clients |
 //! | [`stream`] | what SUBSCRIBE to larder's own channels gives |
-//! | [`access`] | who may connect and do what: users and groups, TCP and its password, limits of one user |
+//! | [`access`] | who may connect and do what: users and groups, limits of one user |
 //! | [`admin`] | clients looking after clients and the daemon: CLIENT, SLOWLOG, CONFIG, INFO, SHUTDOWN |
 //! | [`expiry`] | deadlines, clean-up, and what STATS says about them |
 //! | [`disk_cap`] | the size on disk and in memory, and what goes first |
@@ -67,6 +68,7 @@ mod running;
 mod stream;
 #[path = "../systemd/mod.rs"]
 mod systemd;
+mod tcp;
 mod tiers;
 mod transactions;
 mod upkeep;

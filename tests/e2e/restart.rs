@@ -1,11 +1,11 @@
 //! What survives the end of the process. An answered write does, however the daemon ended.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::util::{Client, Daemon, Dice, Reply, encode, wait_for_clock, wait_until};
+use crate::util::load::Load;
+use crate::util::{Daemon, Dice, Reply, wait_for_clock, wait_until};
 
 #[test]
 fn entries_survive_sigterm() {
@@ -100,117 +100,22 @@ fn a_deadline_goes_on_while_the_daemon_is_down() {
     daemon.client().check("PTTL k", ":-2");
 }
 
-const CLIENTS: usize = 8;
-const KEYS: u64 = 24;
-const BATCH: usize = 16;
-
-/// One client's writes, all to keys of its own: what each key must hold is known exactly, but for the batch that
-/// was on its way when the daemon died.
-struct Load {
-    dice: Dice,
-    written: u64,
-    /// What an answer has promised for each key; `None` is absent.
-    promised: BTreeMap<String, Option<String>>,
-    /// What each key may hold instead, because of requests without an answer.
-    possible: BTreeMap<String, Vec<Option<String>>>,
-}
-
-impl Load {
-    fn new(seed: usize) -> Self {
-        Self {
-            dice: Dice::new(seed as u64),
-            written: 0,
-            promised: BTreeMap::new(),
-            possible: BTreeMap::new(),
-        }
-    }
-
-    /// Writes in pipelined batches until the daemon dies; counts the answers in `answered`.
-    fn write_until_killed(&mut self, name: usize, client: &mut Client, answered: &AtomicUsize) {
-        loop {
-            let batch = self.next_batch(name);
-            let bytes: Vec<u8> = batch.iter().flat_map(|(request, ..)| encode(request)).collect();
-            let mut alive = client.send(&bytes).is_ok();
-            for (request, key, effect) in batch {
-                // What was answered before the end counts, also from a batch that was answered in part.
-                match client.read() {
-                    Ok(Reply::Error(text)) => panic!("{request:?}: {text}"),
-                    Ok(_) => {
-                        self.promised.insert(key, effect);
-                        answered.fetch_add(1, Ordering::Relaxed);
-                    }
-                    Err(_) => {
-                        alive = false;
-                        self.possible.entry(key).or_default().push(effect);
-                    }
-                }
-            }
-            if !alive {
-                return;
-            }
-        }
-    }
-
-    /// Requests with the key each of them changes, and what the key holds then.
-    fn next_batch(&mut self, name: usize) -> Vec<(Vec<String>, String, Option<String>)> {
-        let counter = format!("counter:{name}");
-        let mut count: u64 =
-            self.promised.get(&counter).cloned().flatten().map_or(0, |text| text.parse().unwrap());
-        let mut batch = Vec::new();
-        for _ in 0..BATCH {
-            self.written += 1;
-            let key = format!("load:{name}:{}", self.dice.below(KEYS));
-            let value = format!("{}:{}", self.written, "x".repeat(self.dice.below(300) as usize));
-            let request = |words: &[&str]| words.iter().map(ToString::to_string).collect();
-            batch.push(match self.dice.below(10) {
-                0 | 1 => (request(&["DEL", &key]), key, None),
-                2 => {
-                    count += 1;
-                    (request(&["INCR", &counter]), counter.clone(), Some(count.to_string()))
-                }
-                3 => (request(&["SET", &key, &value, "EX", "1000"]), key, Some(value)),
-                _ => (request(&["SET", &key, &value]), key, Some(value)),
-            });
-        }
-        batch
-    }
-
-    /// Compares with what a restarted daemon has, and goes on from there.
-    #[track_caller]
-    fn compare(&mut self, client: &mut Client, cycle: usize) {
-        for key in self.possible.keys() {
-            self.promised.entry(key.clone()).or_insert(None);
-        }
-        for (key, promised) in &mut self.promised {
-            let found = match client.args(&["GET", key]) {
-                Reply::Nil => None,
-                reply => Some(String::from_utf8(reply.bytes().to_vec()).unwrap()),
-            };
-            let possible = self.possible.get(key).map(Vec::as_slice).unwrap_or_default();
-            assert!(
-                found == *promised || possible.contains(&found),
-                "cycle {cycle}: {key} is {found:?}; answered {promised:?}, on its way {possible:?}"
-            );
-            *promised = found;
-        }
-        self.possible.clear();
-    }
-}
+const CLIENTS: u64 = 8;
 
 #[test]
 fn answered_writes_of_many_clients_survive_sigkill_under_load() {
     // Merges, clean-up and new journals all the time, so that some of the kills hit them.
     let mut daemon =
         Daemon::start(&["--cleanup-interval", "20ms", "--merge-interval", "5ms", "--journal-limit", "64KiB"]);
-    let mut loads: Vec<_> = (0..CLIENTS).map(Load::new).collect();
+    let mut loads: Vec<_> = (0..CLIENTS).map(|name| Load::new(name, name)).collect();
     for cycle in 1..=5 {
-        let answered = AtomicUsize::new(0);
+        let answered = AtomicU64::new(0);
         let enough = 3_000 * cycle + 777;
         thread::scope(|scope| {
-            for (name, load) in loads.iter_mut().enumerate() {
+            for load in &mut loads {
                 let mut client = daemon.client();
                 let answered = &answered;
-                scope.spawn(move || load.write_until_killed(name, &mut client, answered));
+                scope.spawn(move || load.write_until_killed(&mut client, answered));
             }
             // Killed here whatever happens, so that the clients end and a failure is shown instead of a hang.
             let reached = std::panic::catch_unwind(|| {
@@ -227,7 +132,7 @@ fn answered_writes_of_many_clients_survive_sigkill_under_load() {
         daemon.restart();
         let mut client = daemon.client();
         for load in &mut loads {
-            load.compare(&mut client, cycle);
+            assert_eq!(load.compare(&mut client), [""; 0], "cycle {cycle}");
         }
         let live =
             loads.iter().flat_map(|load| load.promised.values()).filter(|value| value.is_some()).count();

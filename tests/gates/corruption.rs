@@ -1,17 +1,17 @@
 //! Damaged files: bytes flipped, pages zeroed, garbage, ends cut off, older copies put in place. Every start ends in service,
 //! never with a value that is not the last one, and what is damaged is set aside or repaired, once and for all.
 //!
-//! What no start can notice is left out, as in the end-to-end tests: a journal's log that ends early is what a power cut
-//! leaves, and one of larder.db's age beside a newer log of its own is what SQLite takes for its own.
+//! What no start can notice is left out, as in the end-to-end tests: a larder.db of an earlier time beside a newer log of its own
+//! is what SQLite takes for its own.
 
-use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
-use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
 
 use tempfile::TempDir;
 
 use crate::report::{Plan, Report, Subject};
+use crate::util::damage::{Bases, Last, copy_data, largest_file};
 use crate::util::{Client, Daemon, Dice, Reply, wait_until};
 
 const KEYS: u64 = 300;
@@ -41,9 +41,6 @@ fn gate() {
     run(&Subject::larderd(), Plan::from_environment(20)).end();
 }
 
-/// What every key was given last; `None` where it was deleted.
-type Last = BTreeMap<String, Option<Vec<u8>>>;
-
 pub(crate) fn run(subject: &Subject, plan: Plan) -> Report {
     let mut report = Report::new("corruption", plan);
     let mut dice = Dice::new(plan.seed);
@@ -52,11 +49,11 @@ pub(crate) fn run(subject: &Subject, plan: Plan) -> Report {
     while left > 0 && !report.is_red() {
         let cases = left.min(CASES_EACH);
         left -= cases;
-        let bases = Bases::new(subject, &mut dice);
+        let bases = Bases::new(|| subject.start(SETTINGS), KEYS, &mut dice);
         for _ in 0..cases {
             let places = TempDir::new().unwrap();
             let data = places.path().join("data");
-            let what = bases.damaged(&data, &mut dice);
+            let what = damaged(&bases, &data, &mut dice);
             let mut daemon = Daemon::start_on(
                 places,
                 &data,
@@ -91,131 +88,56 @@ pub(crate) fn run(subject: &Subject, plan: Plan) -> Report {
     report
 }
 
-struct Bases {
-    dir: TempDir,
-    last: Last,
-}
-
-impl Bases {
-    /// `older`: stopped, some time before. `clean`: stopped. `killed`: killed, with writes in the main file, in its log and
-    /// in journals. The last two hold the same.
-    fn new(subject: &Subject, dice: &mut Dice) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let mut daemon = subject.start(SETTINGS);
-        let mut last = Last::new();
-        write(&mut daemon.client(), 1, dice, &mut last);
-        daemon.terminate();
-        copy(&daemon.data(), &dir.path().join("older"));
-        daemon.restart();
-        let mut client = daemon.client();
-        for round in 2..4 {
-            write(&mut client, round, dice, &mut last);
-            client.check("CLEANUP", ":0");
-        }
-        write(&mut client, 4, dice, &mut last);
-        daemon.kill9();
-        copy(&daemon.data(), &dir.path().join("killed"));
-        daemon.restart();
-        daemon.terminate();
-        copy(&daemon.data(), &dir.path().join("clean"));
-        Self { dir, last }
-    }
-
-    /// Puts a damaged copy into `data`; says what was done.
-    fn damaged(&self, data: &Path, dice: &mut Dice) -> String {
-        let killed = dice.below(4) > 0;
-        copy(&self.dir.path().join(if killed { "killed" } else { "clean" }), data);
-        let (begins, ends) = match (killed, dice.below(5)) {
-            (true, 0) => ("larder.db", ".db-wal"),
-            (true, 1 | 2) => ("journal-", ".db-wal"),
-            (true, 3) => ("journal-", ".db"),
-            _ => ("larder.db", ".db"),
-        };
-        let file = file_in(data, begins, ends);
-        let bytes = fs::metadata(&file).unwrap().len();
-        let opened = OpenOptions::new().read(true).write(true).open(&file).unwrap();
-        let journal_log = begins == "journal-" && ends == ".db-wal";
-        // Of a journal's log the end looks like what a power cut leaves.
-        let reach = if journal_log { bytes / 2 } else { bytes };
-        let done = match dice.below(5) {
-            0 => {
-                let count = 1 + dice.below(20);
-                for _ in 0..count {
-                    let at = dice.below(reach);
-                    let mut byte = [0];
-                    opened.read_exact_at(&mut byte, at).unwrap();
-                    opened.write_all_at(&[byte[0] ^ (1 + dice.below(255) as u8)], at).unwrap();
-                }
-                format!("{count} bytes flipped")
-            }
-            1 if !journal_log => {
-                let length = dice.below(bytes);
-                opened.set_len(length).unwrap();
-                format!("cut off at {length} of {bytes}")
-            }
-            2 => {
-                let at = dice.below(reach / 4_096 + 1) * 4_096;
-                let length = (1 + dice.below(3)) * 4_096;
-                let length = length.min(bytes - at.min(bytes)) as usize;
-                opened.write_all_at(&vec![0; length], at.min(bytes)).unwrap();
-                format!("{length} zeros at {at}")
-            }
-            3 if begins == "larder.db" && ends == ".db" && !killed => {
-                fs::copy(self.dir.path().join("older/larder.db"), &file).unwrap();
-                "an older copy".to_owned()
-            }
-            _ => {
-                let at = if dice.below(2) == 0 { 0 } else { dice.below(reach) };
-                let length = (bytes - at).min(1 + dice.below(20_000));
-                opened.write_all_at(&dice.bytes(length as usize), at).unwrap();
-                format!("{length} bytes of garbage at {at} of {bytes}")
-            }
-        };
-        let name = file.file_name().unwrap().to_string_lossy().into_owned();
-        format!("{}, {name}: {done}", if killed { "killed" } else { "stopped" })
-    }
-}
-
-fn write(client: &mut Client, round: u64, dice: &mut Dice, last: &mut Last) {
-    for number in 0..KEYS {
-        let key = format!("key:{number:04}");
-        match dice.below(10) {
-            0 => {
-                client.args(&["DEL", &key]);
-                last.insert(key, None);
-            }
-            1 | 2 if last.contains_key(&key) => {}
-            _ => {
-                let length = if dice.below(4) == 0 { 9_000 } else { 700 };
-                let value = [format!("{round}:{key}:").as_bytes(), &dice.bytes(length)].concat();
-                assert_eq!(client.args(&[b"SET", key.as_bytes(), &value]), Reply::ok());
-                last.insert(key, Some(value));
-            }
-        }
-    }
-}
-
-/// Copies a data directory, without the reserve, which is not data.
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    fs::set_permissions(to, fs::Permissions::from_mode(0o700)).unwrap();
-    for file in fs::read_dir(from).unwrap().map(Result::unwrap) {
-        if file.file_name() != "larder.reserve" {
-            fs::copy(file.path(), to.join(file.file_name())).unwrap();
-        }
-    }
-}
-
-/// The largest file in `dir` whose name begins and ends so.
-fn file_in(dir: &Path, begins: &str, ends: &str) -> PathBuf {
-    let matches = |path: &PathBuf| {
-        let name = path.file_name().unwrap().to_str().unwrap();
-        name.starts_with(begins) && name.ends_with(ends)
+/// Puts a damaged copy of one of the directories into `data`; says what was done.
+fn damaged(bases: &Bases, data: &Path, dice: &mut Dice) -> String {
+    let killed = dice.below(4) > 0;
+    copy_data(&bases.path(if killed { "killed" } else { "clean" }), data);
+    let (begins, ends) = match (killed, dice.below(5)) {
+        (true, 0) => ("larder.db", ".db-wal"),
+        (true, 1 | 2) => ("journal-", ".db-wal"),
+        (true, 3) => ("journal-", ".db"),
+        _ => ("larder.db", ".db"),
     };
-    let files = fs::read_dir(dir).unwrap().map(|file| file.unwrap().path()).filter(matches);
-    files.max_by_key(|path| fs::metadata(path).unwrap().len()).expect("there is such a file")
+    let file = largest_file(data, begins, ends);
+    let bytes = fs::metadata(&file).unwrap().len();
+    let opened = OpenOptions::new().read(true).write(true).open(&file).unwrap();
+    let done = match dice.below(5) {
+        0 => {
+            let count = 1 + dice.below(20);
+            for _ in 0..count {
+                let at = dice.below(bytes);
+                let mut byte = [0];
+                opened.read_exact_at(&mut byte, at).unwrap();
+                opened.write_all_at(&[byte[0] ^ (1 + dice.below(255) as u8)], at).unwrap();
+            }
+            format!("{count} bytes flipped")
+        }
+        1 => {
+            let length = dice.below(bytes);
+            opened.set_len(length).unwrap();
+            format!("cut off at {length} of {bytes}")
+        }
+        2 => {
+            let at = dice.below(bytes / 4_096 + 1) * 4_096;
+            let length = (1 + dice.below(3)) * 4_096;
+            let length = length.min(bytes - at.min(bytes)) as usize;
+            opened.write_all_at(&vec![0; length], at.min(bytes)).unwrap();
+            format!("{length} zeros at {at}")
+        }
+        3 if begins == "larder.db" && ends == ".db" && !killed => {
+            fs::copy(bases.path("older/larder.db"), &file).unwrap();
+            "an older copy".to_owned()
+        }
+        _ => {
+            let at = if dice.below(2) == 0 { 0 } else { dice.below(bytes) };
+            let length = (bytes - at).min(1 + dice.below(20_000));
+            opened.write_all_at(&dice.bytes(length as usize), at).unwrap();
+            format!("{length} bytes of garbage at {at} of {bytes}")
+        }
+    };
+    let name = file.file_name().unwrap().to_string_lossy().into_owned();
+    format!("{}, {name}: {done}", if killed { "killed" } else { "stopped" })
 }
-
 /// How many of the keys are there; one with a value that is not its last is a failure. The daemon may start over
 /// meanwhile, within its process.
 fn look(daemon: &Daemon, last: &Last, what: &str, report: &mut Report) -> u64 {

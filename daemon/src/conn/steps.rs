@@ -55,7 +55,8 @@ impl Connection {
                 view.begin_command();
                 let mut called = None;
                 let resolved = cmd::resolve(request, key_bytes_max).and_then(|(index, spec)| {
-                    Ok(cmd::check_permission(spec, request, client).map(|()| (index, spec))?)
+                    cmd::check_permission(spec, request, client)?;
+                    Ok((index, spec))
                 });
                 let done = match resolved {
                     Err(error) => Err(Stop::Error(rejected(request, error, client, view))),

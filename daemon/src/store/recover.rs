@@ -225,4 +225,49 @@ mod tests {
         });
         assert_eq!(aside.count(), 3, "the file, its log and its mark");
     }
+
+    #[test]
+    fn what_a_start_has_read_is_promised_again() {
+        let dir = tempfile::tempdir().unwrap();
+        journal(dir.path(), 7, "a");
+        assert_eq!(
+            Found::all(dir.path()).unwrap()[0].forced_commits(),
+            0,
+            "the process died before it was forced"
+        );
+        recovered(dir.path(), 6);
+        assert_eq!(Found::all(dir.path()).unwrap()[0].forced_commits(), 1);
+    }
+
+    #[test]
+    fn behind_a_gap_newer_journals_go_unless_they_were_promised() {
+        for promised in [false, true] {
+            let dir = tempfile::tempdir().unwrap();
+            let mut older = Journal::create(dir.path(), 7, Sync::Deferred).unwrap();
+            let mut ends = vec![older.bytes()];
+            for key in ["a", "b", "c"] {
+                let mut batch = BatchEncoder::default();
+                batch.put(key.as_bytes(), &State::Live(Entry::forever("v")));
+                older.commit(batch.bytes()).unwrap();
+                ends.push(older.bytes());
+            }
+            drop(older);
+            journal(dir.path(), 8, "d");
+            if promised {
+                let newer = &Found::all(dir.path()).unwrap()[1];
+                newer.force(newer.replay(|_| ()).unwrap()).unwrap();
+            }
+            // The second commit did not reach the disk.
+            let log = dir.path().join("journal-000000000007.db-wal");
+            let mut bytes = std::fs::read(&log).unwrap();
+            bytes[ends[1] as usize..ends[2] as usize].fill(0);
+            std::fs::write(&log, bytes).unwrap();
+            let expected: (Vec<u64>, bool, Vec<String>) = if promised {
+                (vec![8], true, vec!["d".into()])
+            } else {
+                (vec![7, 8], false, vec!["a".into()])
+            };
+            assert_eq!(recovered(dir.path(), 6), expected);
+        }
+    }
 }

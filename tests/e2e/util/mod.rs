@@ -7,6 +7,8 @@
 
 mod client;
 mod daemon;
+pub(crate) mod damage;
+pub(crate) mod load;
 mod tool;
 mod transcript;
 mod wire;
