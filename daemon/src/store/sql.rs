@@ -20,6 +20,8 @@ pub(super) const JOURNAL_SCHEMA: &str =
     "CREATE TABLE batches (number INTEGER PRIMARY KEY, writes BLOB NOT NULL)";
 
 pub(super) const JOURNAL_APPEND: &str = "INSERT INTO batches (number, writes) VALUES (?1, ?2)";
+/// Commits are numbered from 1 on.
+pub(super) const JOURNAL_COMMITS: &str = "SELECT coalesce(max(number), 0) FROM batches";
 pub(super) const JOURNAL_REPLAY: &str = "SELECT writes FROM batches ORDER BY number";
 
 /// The columns that [`row::unpack`](super::row::unpack) reads, in its order.

@@ -102,12 +102,17 @@ impl Found {
             .query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'batches'", (), |row| row.get(0))
             .map_err(sqlite())?;
         let frames = frames.max(0) as u64;
-        // A refused commit leaves frames behind, but never the last one of a commit, which says so.
-        let commits =
-            log_frames(&self.path, 0).take(frames as usize).filter(|ends_commit| *ends_commit).count();
-        if (commits as u64) < forced_commits(&self.path) || (!has_table && frames > 0) {
+        let commits = if has_table {
+            let number: i64 =
+                connection.query_row(sql::JOURNAL_COMMITS, (), |row| row.get(0)).map_err(sqlite())?;
+            number.max(0) as u64
+        } else {
+            0
+        };
+        if commits < forced_commits(&self.path) || (!has_table && frames > 0) {
             return Err(self.cut_short());
         }
+        // A refused commit leaves frames behind, but never the last one of a commit, which says so.
         let gap = log_frames(&self.path, frames).any(|ends_commit| ends_commit);
         if gap {
             tracing::warn!(
@@ -130,7 +135,7 @@ impl Found {
             let _ = batches.send(batch);
             decoded?;
         }
-        Ok(Replayed { commits: commits as u64, gap })
+        Ok(Replayed { commits, gap })
     }
 
     /// The error that commits which were promised are gone.
