@@ -5,17 +5,20 @@
 //! walk over the slots can stop and go on later.
 
 use std::hash::BuildHasher as _;
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
 use crate::entry::{Key, State};
-use crate::yielding::Yielding;
+use crate::pace::{Haste, Steps};
 
 /// Below this a generation is in the processor's cache already.
 const LARGE_SLOTS: usize = 16 * 1024;
+
+/// Slots freed between two looks at the clock: some ten microseconds.
+const SLOTS_A_LOOK: u32 = 128;
 
 /// Look-ups that are waited for together.
 pub const FETCHED_MAX: usize = 32;
@@ -89,6 +92,8 @@ struct MergePace {
     merged: AtomicUsize,
     /// In thousandths of all slots.
     wanted: AtomicU32,
+    /// Whether somebody waits for its end.
+    awaited: AtomicBool,
 }
 
 /// What a flush threw away; only good for being dropped.
@@ -160,10 +165,26 @@ impl Generation {
         self.merge.wanted.fetch_max((part.clamp(0.0, 1.0) * 1_000.0) as u32, Ordering::Relaxed);
     }
 
-    /// Whether more has been merged than had to be by now.
+    /// Says that somebody waits for the merge to end.
+    pub fn await_merge(&self) {
+        self.merge.awaited.store(true, Ordering::Relaxed);
+    }
+
+    /// How the merge should go on: what has to be merged by now comes before everything else.
     #[must_use]
-    pub fn merge_is_ahead(&self) -> bool {
-        self.merged_part() * 1_000.0 > f64::from(self.merge.wanted.load(Ordering::Relaxed))
+    pub fn merge_haste(&self) -> Haste {
+        /// What is merged when every slot is, in thousandths: bringing copies up to date still has to follow.
+        const ALL_SLOTS: f64 = 900.0;
+        let wanted = f64::from(self.merge.wanted.load(Ordering::Relaxed));
+        let merged = self.merged_part() * ALL_SLOTS;
+        if wanted > 0.0 && merged <= wanted {
+            Haste::Urgent
+        } else if merged == 0.0 || self.merge.awaited.load(Ordering::Relaxed) {
+            // Sorting comes first, which must not take so long that the merge never catches up with the writers.
+            Haste::Wanted
+        } else {
+            Haste::Leisure
+        }
     }
 
     /// Number of slots, deletions included.
@@ -262,6 +283,16 @@ impl Generation {
         Flushed { _slots: std::mem::take(&mut self.slots) }
     }
 
+    /// Frees it, where nobody else has it any more, at the pace of this thread: a million slots are as many blocks of memory.
+    pub fn free(self: Arc<Self>) {
+        let Some(generation) = Arc::into_inner(self) else { return };
+        let mut steps = Steps::every(SLOTS_A_LOOK);
+        for slot in generation.slots {
+            drop(slot);
+            steps.step();
+        }
+    }
+
     /// Moves every write of `newer`, in order, into this generation, telling `written` each key. `newer` is left empty,
     /// with its memory. Returns what a flush among them threw away, to be dropped elsewhere.
     pub fn absorb(&mut self, newer: &mut Self, mut written: impl FnMut(Hashed<'_>)) -> Option<Flushed> {
@@ -340,12 +371,12 @@ impl Generation {
     /// Keys and slots in key order, as a merge wants them.
     #[must_use]
     pub fn sorted(&self) -> Vec<(&Key, &Slot)> {
-        /// Comparisons before others may have the processor: some hundred microseconds.
-        const COMPARISONS_A_YIELD: u32 = 2_048;
+        /// Comparisons between two looks at the clock: some ten microseconds.
+        const COMPARISONS_A_LOOK: u32 = 256;
         let mut sorted: Vec<_> = self.slots(0).collect();
-        let mut yielding = Yielding::every(COMPARISONS_A_YIELD);
+        let mut steps = Steps::every(COMPARISONS_A_LOOK);
         sorted.sort_unstable_by(|(one, _), (other, _)| {
-            yielding.step();
+            steps.step();
             one.cmp(other)
         });
         sorted
@@ -407,19 +438,24 @@ mod tests {
     }
 
     #[test]
-    fn a_merge_is_ahead_until_more_is_wanted() {
+    fn a_merge_takes_its_time_until_more_is_wanted() {
         let mut generation = Generation::new(1);
         for key in 0..10_u8 {
             generation.put([key].into(), live("v"));
         }
-        assert!(!generation.merge_is_ahead(), "nothing is merged, and nothing had to be");
+        assert_eq!(generation.merge_haste(), Haste::Wanted, "it has to be sorted");
         generation.set_merged(5);
-        assert!(generation.merge_is_ahead());
+        assert_eq!(generation.merge_haste(), Haste::Leisure);
         generation.want_merged(0.6);
         generation.want_merged(0.1);
-        assert!(!generation.merge_is_ahead());
+        assert_eq!(generation.merge_haste(), Haste::Urgent);
         generation.set_merged(7);
-        assert!(generation.merge_is_ahead());
+        assert_eq!(generation.merge_haste(), Haste::Leisure);
+        generation.await_merge();
+        assert_eq!(generation.merge_haste(), Haste::Wanted);
+        generation.want_merged(1.0);
+        generation.set_merged(10);
+        assert_eq!(generation.merge_haste(), Haste::Urgent, "copies are not refreshed yet");
     }
 
     #[test]

@@ -40,6 +40,7 @@ pub(crate) fn run(subject: &Subject, plan: Plan) -> Report {
     ]);
     let (done, writes) = (AtomicBool::new(false), AtomicU64::new(0));
     let (mut disk, mut wal, mut journals, mut memory, mut buffer) = (0, 0, 0, 0, 0);
+    let (mut interrupted, mut counted) = (0, 0);
     let mut resident: Vec<u64> = Vec::new();
     thread::scope(|scope| {
         for number in 0..3 {
@@ -52,8 +53,12 @@ pub(crate) fn run(subject: &Subject, plan: Plan) -> Report {
         let mut client = daemon.client();
         let mut walker = daemon.client();
         while Instant::now() < until {
-            disk = disk.max(bytes_in(&daemon.data()));
+            match bytes_in(&daemon.data()) {
+                Some(bytes) => disk = disk.max(bytes),
+                None => interrupted += 1,
+            }
             let stats = client.stats();
+            counted = counted.max(stats.get("disk_bytes"));
             wal = wal.max(stats.get("wal_bytes"));
             journals = journals.max(stats.get("journal_bytes"));
             memory = memory.max(stats.get("memory_bytes"));
@@ -67,8 +72,10 @@ pub(crate) fn run(subject: &Subject, plan: Plan) -> Report {
     });
     report.count("writes", writes.into_inner());
     report.count("samples", resident.len());
+    report.count("of them with files in motion", interrupted);
     for (what, most, cap) in [
         ("the files at most", disk, DISK_CAP),
+        ("as the daemon counts them", counted as u64, DISK_CAP),
         ("the memory tier", memory as u64, MEMORY_CAP as u64),
         ("the write buffer", buffer as u64, BUFFER_CAP as u64),
     ] {

@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -107,9 +108,11 @@ fn mounts(command: &mut Command, what: &str) -> bool {
     false
 }
 
-/// Bytes of all files in `dir`.
-pub(crate) fn bytes_in(dir: &Path) -> u64 {
-    // Files come and go meanwhile.
+/// Bytes of all files in `dir`. `None` where looking at them took so long that their sizes are not of one moment: one that was
+/// merged and deleted meanwhile would be counted with those that came after it.
+pub(crate) fn bytes_in(dir: &Path) -> Option<u64> {
+    let began = Instant::now();
     let files = fs::read_dir(dir).unwrap().filter_map(|entry| entry.ok()?.metadata().ok());
-    files.map(|file| file.len()).sum()
+    let bytes = files.map(|file| file.len()).sum();
+    (began.elapsed() < Duration::from_millis(2)).then_some(bytes)
 }

@@ -17,6 +17,7 @@ use super::{Cache, Inner, Spare};
 use crate::config::Durability;
 use crate::entry::Key;
 use crate::error::CommandError;
+use crate::pace::{self, Haste};
 use crate::planted::{Bug, planted};
 use crate::store::{Event, Fetched, Merged, Readers, StoreError, Synced};
 
@@ -261,8 +262,10 @@ impl Cache {
 
     fn merged(&self, inner: &mut Inner, merged: &Merged) {
         let released = inner.tiers.release(merged.generation, merged.accounting.rows);
-        // Dropping a million boxes takes a while: not on the event loop.
-        tokio::task::spawn_blocking(move || drop(released));
+        // This, or the keeper, frees it: not the event loop.
+        if let Some(released) = released {
+            tokio::task::spawn_blocking(move || pace::by(|| Haste::Leisure, || released.free()));
+        }
         inner.accounting = merged.accounting;
         inner.no_merge = None;
         inner.cleaning.merged(merged.expired as u64);

@@ -125,7 +125,7 @@ impl Cache {
                     self.seal_if(&mut inner, |_, _, _| true);
                 }
                 // Somebody waits for it.
-                inner.tiers.want_merged(1.0);
+                inner.tiers.await_merge();
             }
             let _ = timeout(LOOK_AGAIN, changed).await;
         }

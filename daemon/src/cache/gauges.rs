@@ -36,6 +36,7 @@ impl Cache {
         blocking(move || memory.tidy()).await;
         let mut inner = self.0.inner.borrow_mut();
         let inner = &mut *inner;
+        inner.tiers.fit_front();
         let (slots, bytes) = inner.tiers.buffer_figures();
         let (memory_entries, memory_bytes, memory_cap_bytes, memory_evictions) = inner.tiers.memory_figures();
         let files = inner.store.as_ref().map_or(FileBytes::default(), Store::file_bytes);

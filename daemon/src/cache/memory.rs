@@ -14,8 +14,8 @@ use moka::sync::Cache;
 use crate::buffer::Generation;
 use crate::entry::{Entry, Key, State};
 use crate::notices::{Removed, Sort};
+use crate::pace::Steps;
 use crate::store::Copies;
-use crate::yielding::Yielding;
 
 /// What an entry costs beside its key and value, measured as resident growth over a million entries of 64 bytes: moka's
 /// nodes, queues and frequency sketch, and our two heap blocks.
@@ -24,8 +24,11 @@ const ENTRY_OVERHEAD_BYTES: usize = 340;
 /// The part of the cap that is left to the front, in any case: one in so many.
 const FRONT_SHARE: u64 = 16;
 
-/// Copies brought up to date before others may have the processor.
-const KEYS_A_YIELD: u32 = 256;
+/// The part of the cap that nobody gets, one in so many: moka counts what it takes in some moments later.
+const SLACK_SHARE: u64 = 64;
+
+/// Copies brought up to date between two looks at the clock: some ten microseconds.
+const KEYS_A_LOOK: u32 = 32;
 
 /// The memory tier; clones share it. Without a cap there is none, and every look-up misses.
 #[derive(Clone, Debug)]
@@ -129,7 +132,7 @@ impl Memory {
     #[must_use]
     pub fn spare_bytes(&self) -> usize {
         let taken = self.cache.as_ref().map_or(self.cap_bytes, Cache::weighted_size);
-        self.cap_bytes.saturating_sub(taken) as usize
+        self.cap_bytes.saturating_sub(taken + self.cap_bytes / SLACK_SHARE) as usize
     }
 
     /// Whether there is hardly room for more: at nine tenths of the cap, of which a sixteenth is the front's.
@@ -167,9 +170,9 @@ impl Copies for Memory {
     /// taken in, others only refreshed.
     fn refresh(&self, generation: &Generation) {
         let Some(cache) = &self.cache else { return };
-        let mut yielding = Yielding::every(KEYS_A_YIELD);
+        let mut steps = Steps::every(KEYS_A_LOOK);
         for (key, slot) in generation.slots(0) {
-            yielding.step();
+            steps.step();
             match &slot.state {
                 State::Live(entry) if slot.was_read() || cache.contains_key(&key[..]) => {
                     self.insert(key, entry, generation.epoch());

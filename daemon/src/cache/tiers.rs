@@ -208,6 +208,11 @@ impl Tiers {
         self.front.fetch(hashes);
     }
 
+    /// Has the front give up what the memory tier has taken since. Look-ups do so too, where there are any.
+    pub fn fit_front(&mut self) {
+        self.front.fit(self.memory.spare_bytes());
+    }
+
     /// Empties the front, which fills again from the memory tier.
     pub fn take_front(&mut self) -> Front {
         std::mem::take(&mut self.front)
@@ -347,6 +352,13 @@ impl Tiers {
     pub fn want_merged(&self, part: f64) {
         if let Some(sealed) = &self.sealed {
             sealed.want_merged(part);
+        }
+    }
+
+    /// Says that somebody waits for the merge under way, if there is one.
+    pub fn await_merge(&self) {
+        if let Some(sealed) = &self.sealed {
+            sealed.await_merge();
         }
     }
 

@@ -5,9 +5,11 @@ use std::cmp::Ordering;
 
 use rusqlite::{CachedStatement, Connection, Row};
 
+use super::merge::ROWS_A_LOOK;
 use super::row::Columns;
 use super::sql;
 use crate::entry::Deadline;
+use crate::pace::Steps;
 
 /// The accounting row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -134,6 +136,7 @@ impl<'c> Rows<'c> {
     ) -> rusqlite::Result<Vec<Option<Size>>> {
         let mut keys = keys.peekable();
         let mut sizes = Vec::with_capacity(keys.size_hint().0);
+        let mut pace = Steps::every(ROWS_A_LOOK);
         while let Some(&first) = keys.peek() {
             let mut rows = self.sizes.query([first])?;
             let mut row = rows.next()?;
@@ -153,6 +156,7 @@ impl<'c> Rows<'c> {
                     }
                 };
                 sizes.push(size);
+                pace.step();
                 keys.next();
             }
         }

@@ -15,10 +15,10 @@
 use rusqlite::Connection;
 
 use super::accounting::{Accounting, Rows, Size};
-use super::merge::{ROWS_A_YIELD, transact};
+use super::merge::{ROWS_A_LOOK, transact};
 use super::sql;
 use crate::entry::Key;
-use crate::yielding::Yielding;
+use crate::pace::Steps;
 
 /// Rows looked at in one slice: about a millisecond.
 const WINDOW_ROWS: usize = 512;
@@ -97,9 +97,9 @@ impl Evictor {
         let evicted = transact(connection, accounting, |connection, accounting| {
             let mut rows = Rows::new(connection, accounting)?;
             let mut evicted = Evicted::default();
-            let mut yielding = Yielding::every(ROWS_A_YIELD);
+            let mut steps = Steps::every(ROWS_A_LOOK);
             for row in cold {
-                yielding.step();
+                steps.step();
                 rows.delete(&row.key, Some(row.size))?;
                 evicted.rows += 1;
                 evicted.gone.push(row.key.clone());

@@ -8,6 +8,7 @@
 mod backup;
 mod merging;
 mod messages;
+mod slices;
 mod upkeep;
 
 use std::collections::VecDeque;
@@ -36,9 +37,11 @@ use crate::buffer::Generation;
 use crate::clock::{Clock, Stopwatch};
 use crate::entry::Key;
 use crate::notices::Sort;
+use crate::pace::{self, Haste};
 pub use backup::BackedUp;
 pub(super) use messages::{Backing, Job};
 pub use messages::{Event, Evicted, Merged, Swept};
+use slices::Unhurried;
 use upkeep::Idle;
 
 /// Jobs waiting at most. The loop has one merge, one sweep, one spare, one backup and one report of a full disk under way
@@ -122,6 +125,7 @@ impl Keeper {
                 evictor: Evictor::default(),
                 pressure: 1,
                 looked_for_room: Stopwatch::start(),
+                unhurried: Unhurried::default(),
                 tidy: false,
                 uncut: false,
                 stop: false,
@@ -193,6 +197,8 @@ struct Desk {
     reserve: Reserve,
     /// Since it was last tried to take the reserve again.
     looked_for_room: Stopwatch,
+    /// How large slices are that can take their time.
+    unhurried: Unhurried,
     /// Whether the file may have pages to give back, or be above its cap.
     tidy: bool,
     /// Whether pages were given back that are still part of the file: its end is cut off by a checkpoint.
@@ -244,12 +250,12 @@ impl Desk {
                 Idle::Never => inbox.recv().map_err(|_| TryRecvError::Disconnected),
             };
             let done = match job {
-                Ok(Job::Merge(generation, backing)) => self.merge(&generation, backing, inbox),
+                Ok(Job::Merge(generation, backing)) => self.merge(generation, backing, inbox),
                 Ok(Job::Stop) | Err(TryRecvError::Disconnected) => return,
                 Ok(job) => self.small(&job),
                 Err(TryRecvError::Empty) => match self.next_backup() {
                     Some(target) => self.back_up(&target, inbox),
-                    None => self.tidy_up(),
+                    None => pace::by(|| Haste::Wanted, || self.tidy_up()),
                 },
             };
             if done.is_err() {

@@ -9,10 +9,10 @@ use super::row::Packer;
 use super::sql;
 use crate::buffer::Slot;
 use crate::entry::{Key, State};
-use crate::yielding::Yielding;
+use crate::pace::Steps;
 
-/// Rows written before others may have the processor: some hundred microseconds.
-pub(super) const ROWS_A_YIELD: u32 = 32;
+/// Rows written between two looks at the clock: some ten microseconds.
+pub(super) const ROWS_A_LOOK: u32 = 8;
 
 /// What a slice did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -61,7 +61,7 @@ pub(super) fn merge_slice(
     transact(connection, accounting, |connection, accounting| {
         let mut rows = Rows::new(connection, accounting)?;
         let before = rows.sizes(slots.iter().map(|(key, _)| &key[..]))?;
-        let mut yielding = Yielding::every(ROWS_A_YIELD);
+        let mut steps = Steps::every(ROWS_A_LOOK);
         let mut done = Done::default();
         for ((key, slot), before) in slots.iter().zip(before) {
             match &slot.state {
@@ -76,7 +76,7 @@ pub(super) fn merge_slice(
                 State::Deleted => rows.delete(key, before)?,
             }
             done.rows += 1;
-            yielding.step();
+            steps.step();
         }
         Ok(done)
     })
@@ -123,10 +123,10 @@ pub(super) fn sweep_slice(
             })?
             .collect::<rusqlite::Result<_>>()?;
         let mut rows = Rows::new(connection, accounting)?;
-        let mut yielding = Yielding::every(ROWS_A_YIELD);
+        let mut steps = Steps::every(ROWS_A_LOOK);
         for (key, size) in &expired {
             rows.delete(key, Some(*size))?;
-            yielding.step();
+            steps.step();
         }
         let gone: Vec<Key> = expired.into_iter().map(|(key, _)| key).collect();
         Ok(Done { rows: gone.len(), expired: gone.len(), gone })

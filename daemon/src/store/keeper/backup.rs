@@ -104,7 +104,7 @@ impl Desk {
     ) -> Result<bool, Cut> {
         let watch = Stopwatch::start();
         match inbox.try_recv() {
-            Ok(Job::Merge(generation, backing)) => self.merge(&generation, backing, inbox)?,
+            Ok(Job::Merge(generation, backing)) => self.merge(generation, backing, inbox)?,
             Ok(Job::Stop) | Err(TryRecvError::Disconnected) => return Err(Cut::End),
             Ok(job) => self.small(&job)?,
             Err(TryRecvError::Empty) => {

@@ -11,6 +11,7 @@ use crate::buffer::{Generation, Slot};
 use crate::clock::Stopwatch;
 use crate::entry::Key;
 use crate::notices::Sort;
+use crate::pace::{self, Haste};
 use crate::store::StoreError;
 use crate::store::evict::Manner;
 use crate::store::journal::Found;
@@ -18,10 +19,6 @@ use crate::store::{main_file, merge};
 
 /// Pause before a failed merge is tried again; disks rarely empty sooner.
 const RETRY: Duration = Duration::from_millis(500);
-
-/// How many times as long as it has worked the keeper rests where nobody waits for it, and for how long at most.
-const RESTS: u32 = 4;
-const REST_MAX: Duration = Duration::from_millis(20);
 
 /// Beyond this pressure, rows here and there have not made enough room: whole windows go.
 const THOROUGHLY_FROM: u32 = 16;
@@ -43,10 +40,27 @@ impl Desk {
     /// Merges the generation whole, or ends the thread trying.
     pub(super) fn merge(
         &mut self,
-        generation: &Arc<Generation>,
+        generation: Arc<Generation>,
         backing: Backing,
         inbox: &Receiver<Job>,
     ) -> Result<(), End> {
+        let haste = {
+            let (generation, give_up_ms) = (Arc::clone(&generation), Arc::clone(&self.give_up_ms));
+            move || {
+                let stopping = give_up_ms.load(Ordering::Relaxed) != i64::MAX;
+                if stopping { Haste::Urgent } else { generation.merge_haste() }
+            }
+        };
+        let merged = pace::by(haste, || self.merge_whole(&generation, inbox))?;
+        // So that this thread is not the one to free it.
+        drop(generation);
+        self.tidy = true;
+        self.send(Event::Merged(merged))?;
+        delete_backing(backing);
+        Ok(())
+    }
+
+    fn merge_whole(&mut self, generation: &Arc<Generation>, inbox: &Receiver<Job>) -> Result<Merged, End> {
         let watch = Stopwatch::start();
         let mut progress = Progress {
             generation: generation.id(),
@@ -61,11 +75,9 @@ impl Desk {
                 tracing::info!("stopping with {left} writes left in the journal");
                 return Err(End);
             }
-            let slice = Stopwatch::start();
             match self.merge_step(&mut progress) {
                 Ok(true) => {
                     generation.set_merged(progress.rows);
-                    self.rest(generation, &slice);
                     self.hear(inbox)?;
                 }
                 Ok(false) => break,
@@ -77,26 +89,13 @@ impl Desk {
             }
         }
         self.setup.copies.refresh(generation);
-        self.tidy = true;
-        self.send(Event::Merged(Merged {
+        Ok(Merged {
             generation: progress.generation,
             rows: progress.rows,
             expired: progress.expired,
             ms: watch.ms(),
             accounting: self.accounting,
-        }))?;
-        delete_backing(backing);
-        Ok(())
-    }
-
-    /// Leaves the processor and the disk to others for a while, unless the merge is needed soon: as long as there is room
-    /// for writes, they and the readers come first.
-    fn rest(&self, generation: &Generation, slice: &Stopwatch) {
-        let stopping = self.give_up_ms.load(Ordering::Relaxed) != i64::MAX;
-        if generation.merge_is_ahead() && !stopping {
-            let worked = Duration::from_micros(slice.us());
-            std::thread::sleep((worked * RESTS).min(REST_MAX));
-        }
+        })
     }
 
     /// One slice; false when the generation is wholly merged and forced to disk.
@@ -110,6 +109,7 @@ impl Desk {
         } else if !rest.is_empty() {
             let now_ms = self.setup.clock.now_ms();
             let (rows, _) = merge::slice_of(rest, &self.setup.budget);
+            let (rows, log_bytes) = (rows.min(self.slice_rows()), self.wal_bytes());
             let Self { connection, accounting, packer, .. } = self;
             let done =
                 merge::merge_slice(connection, accounting, packer, &rest[..rows], now_ms).map_err(sqlite)?;
@@ -117,6 +117,8 @@ impl Desk {
             progress.expired += done.expired;
             self.setup.copies.removed(Sort::Expired, done.gone);
             self.pressure = 1;
+            self.unhurried.wrote(done.rows, self.wal_bytes().saturating_sub(log_bytes));
+            pace::step_back_after_a_burst();
         } else {
             merge::finish(&self.connection, &mut self.accounting, progress.generation).map_err(sqlite)?;
             // Only then may the journal go: a power cut must find the writes in one of the two files.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::{Desk, End, Event, Sweep, Swept};
 use crate::clock::Stopwatch;
 use crate::notices::Sort;
+use crate::pace;
 use crate::store::main_file::{self, PAGE_BYTES};
 use crate::store::{StoreError, merge};
 
@@ -20,8 +21,8 @@ const READER_PAUSE: Duration = Duration::from_millis(5);
 const FREE_PAGES_MIN: u64 = 1_024;
 const FREE_PART: u64 = 4;
 
-/// Pages moved or cut off in one transaction at most: some milliseconds.
-const VACUUM_PAGES: usize = 512;
+/// Pages moved or cut off in one transaction at most: some hundred microseconds.
+const VACUUM_PAGES: usize = 64;
 
 /// Bytes that are evicted in one go where the file is above its cap, after it was lowered.
 const TRIM_BYTES: u64 = 1 << 20;
@@ -86,7 +87,7 @@ impl Desk {
     fn sweep(&mut self) -> Result<(), End> {
         let slice = self.sweep_rows();
         let now_ms = self.setup.clock.now_ms();
-        let stored_bytes = self.accounting.stored_bytes;
+        let (stored_bytes, log_bytes) = (self.accounting.stored_bytes, self.wal_bytes());
         let swept = merge::sweep_slice(&self.connection, &mut self.accounting, slice, now_ms)
             .map_err(self.sqlite("clean up"));
         let more = swept.and_then(|done| {
@@ -96,7 +97,9 @@ impl Desk {
                 sweep.bytes += stored_bytes - self.accounting.stored_bytes;
             }
             self.setup.copies.removed(Sort::Expired, done.gone);
+            self.unhurried.wrote(done.rows, self.wal_bytes().saturating_sub(log_bytes));
             self.bound_log()?;
+            pace::step_back_after_a_burst();
             Ok(done.rows == slice)
         });
         match more {
@@ -147,6 +150,7 @@ impl Desk {
             let vacuum = format!("PRAGMA incremental_vacuum({pages_max})");
             self.connection.execute_batch(&vacuum).map_err(self.sqlite("give back room of"))?;
             let after = self.pages()?;
+            pace::step_back_after_a_burst();
             self.tally.vacuumed_pages.fetch_add(pages.all - after.all, Ordering::Relaxed);
             if after.all < pages.all {
                 self.uncut = true;
@@ -183,7 +187,7 @@ impl Desk {
 
     /// Rows that a slice of a clean-up removes, so that it stays within the log's share of the disk.
     pub(super) fn sweep_rows(&self) -> usize {
-        self.setup.sweep_slice_rows.min(self.setup.budget.slice_rows)
+        self.setup.sweep_slice_rows.min(self.slice_rows())
     }
 
     /// Size of the file once the log is written back.
@@ -222,7 +226,7 @@ impl Desk {
         Ok(!busy)
     }
 
-    fn wal_bytes(&self) -> u64 {
+    pub(super) fn wal_bytes(&self) -> u64 {
         self.wal.metadata().map_or(0, |wal| wal.len())
     }
 
