@@ -7,10 +7,12 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::planted::{Bug, planted};
 
+const US_PER_MS: i64 = 1_000;
+
 /// Unix time that only ever moves forward, at the monotonic clock's pace.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
-    anchor_unix_ms: i64,
+    anchor_unix_us: i64,
     anchor: Instant,
 }
 
@@ -19,16 +21,22 @@ impl Clock {
     #[must_use]
     pub fn start() -> Self {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self { anchor_unix_ms: since_epoch.as_millis() as i64, anchor: Instant::now() }
+        Self { anchor_unix_us: since_epoch.as_micros() as i64, anchor: Instant::now() }
     }
 
     /// Milliseconds since the unix epoch.
     #[must_use]
     pub fn now_ms(&self) -> i64 {
+        self.now_us() / US_PER_MS
+    }
+
+    /// Microseconds since the unix epoch.
+    #[must_use]
+    pub fn now_us(&self) -> i64 {
         if planted(Bug::WallClockTtl) {
-            return Self::start().anchor_unix_ms;
+            return Self::start().anchor_unix_us;
         }
-        self.anchor_unix_ms + self.uptime_ms()
+        self.anchor_unix_us + self.anchor.elapsed().as_micros() as i64
     }
 
     /// The milliseconds since the unix epoch at which `watch` was started.
@@ -37,7 +45,8 @@ impl Clock {
         if planted(Bug::WallClockTtl) {
             return self.now_ms();
         }
-        self.anchor_unix_ms + watch.0.saturating_duration_since(self.anchor).as_millis() as i64
+        let since_start = watch.0.saturating_duration_since(self.anchor);
+        (self.anchor_unix_us + since_start.as_micros() as i64) / US_PER_MS
     }
 
     /// Milliseconds since the clock was started.
@@ -109,6 +118,21 @@ impl Stopwatch {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn it_counts_microseconds() {
+        let clock = Clock::start();
+        let mut before = clock.now_us();
+        assert!((clock.now_ms() - before / US_PER_MS) < 60_000);
+        // Whole milliseconds alone would be counted in thousands.
+        let mut steps = (0..100_000).map(|_| {
+            let now = clock.now_us();
+            let step = now - before;
+            before = now;
+            step
+        });
+        assert!(steps.any(|step| step % US_PER_MS != 0));
+    }
 
     #[test]
     fn stamps_are_dates() {

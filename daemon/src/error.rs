@@ -29,7 +29,7 @@ pub enum CommandError {
     #[error("ERR unknown subcommand '{subcommand}'. Try {command} HELP.")]
     UnknownSubcommand {
         /// The command, in upper case.
-        command: &'static str,
+        command: String,
         /// As the client wrote it, shortened.
         subcommand: String,
     },
@@ -37,7 +37,7 @@ pub enum CommandError {
     #[error("ERR unknown subcommand or wrong number of arguments for '{subcommand}'. Try {command} HELP.")]
     SubcommandUse {
         /// The command, in upper case.
-        command: &'static str,
+        command: String,
         /// As the client wrote it, shortened.
         subcommand: String,
     },
@@ -138,7 +138,9 @@ pub enum CommandError {
     )]
     UnknownScript,
     /// A script that larder knows, without the keys or arguments that it needs.
-    #[error("ERR the script needs more keys or arguments than it was given")]
+    #[error(
+        "ERR the script needs more keys or arguments than it was given; the helper that it is of sends them all"
+    )]
     ScriptArguments,
     /// SCRIPT KILL: scripts take no time.
     #[error("NOTBUSY No scripts in execution right now.")]
@@ -211,7 +213,9 @@ pub enum CommandError {
     #[error("ERR channels whose names begin with 'larder:' are larder's own; publish to another")]
     OwnChannel,
     /// More subscriptions than a client may have.
-    #[error("ERR more than {limit} subscriptions of one client")]
+    #[error(
+        "ERR more than {limit} subscriptions of one client; subscribe to a pattern, or from another connection"
+    )]
     TooManySubscriptions {
         /// The limit.
         limit: usize,
@@ -225,7 +229,9 @@ pub enum CommandError {
         limit_bytes: usize,
     },
     /// A pattern over the limit.
-    #[error("ERR pattern of {bytes} bytes is longer than the limit of {limit}")]
+    #[error(
+        "ERR pattern of {bytes} bytes is longer than the limit of {limit}; shorten it, a star stands for any text"
+    )]
     PatternTooLong {
         /// Its length.
         bytes: usize,
@@ -239,7 +245,7 @@ pub enum CommandError {
     )]
     HalfRequest,
     /// A client's name, or what it says about its library, over the limit.
-    #[error("ERR {what} of {bytes} bytes is longer than the limit of {limit}")]
+    #[error("ERR {what} of {bytes} bytes is longer than the limit of {limit}; shorten it")]
     NameTooLong {
         /// What it is.
         what: &'static str,
@@ -249,7 +255,7 @@ pub enum CommandError {
         limit: usize,
     },
     /// COMMAND INFO or DOCS about too many commands at once.
-    #[error("ERR more than {limit} names in one request")]
+    #[error("ERR more than {limit} names in one request; ask for fewer at a time")]
     TooManyNames {
         /// The limit.
         limit: usize,
@@ -284,7 +290,9 @@ pub enum CommandError {
         got: String,
     },
     /// A key over the limit.
-    #[error("ERR key of {bytes} bytes is longer than max_key ({limit})")]
+    #[error(
+        "ERR key of {bytes} bytes is longer than max_key ({limit}); shorten or hash it, or raise max_key"
+    )]
     KeyTooLong {
         /// Its length.
         bytes: usize,

@@ -22,6 +22,8 @@ mod clock;
 mod cmd;
 pub mod config;
 mod conn;
+#[cfg(test)]
+mod documents;
 pub mod endpoint;
 mod entry;
 mod error;

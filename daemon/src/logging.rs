@@ -88,11 +88,16 @@ pub fn init(level: Level, format: Format, style: Style) -> LogHandle {
     handle
 }
 
-/// Says why the daemon does not even start, before there is a log, in the way the log would.
+/// Says why the daemon does not even start, before there is a log, in the way the log would. Each line is something that is
+/// wrong, up to an empty one: how to do it right follows that.
 pub fn complain(style: Style, text: &str) {
-    for line in text.lines() {
+    let mut is_advice = false;
+    for line in text.strip_prefix("error: ").unwrap_or(text).lines() {
+        is_advice |= line.is_empty();
         match style {
+            Style::Journal if line.is_empty() => {}
             Style::Journal => eprintln!("<{}>larderd: {line}", priority(tracing::Level::ERROR)),
+            Style::Plain if is_advice => eprintln!("{line}"),
             Style::Plain => eprintln!("larderd: {line}"),
         }
     }

@@ -142,5 +142,6 @@ fn ready(settings: &Settings, style: Style) {
     if style == Style::Plain {
         println!("larderd is ready on {socket}");
         println!("try:  printf 'SET hello world\\nGET hello\\nSTATS\\nQUIT\\n' | nc -U {socket}");
+        println!("for the README's tour, in another terminal:  export SOCK={socket}");
     }
 }

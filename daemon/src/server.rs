@@ -239,10 +239,15 @@ fn boot_id() -> String {
     format!("{:016x}{:016x}", random(), random())
 }
 
-/// The program's version and SQLite's, as `--version` prints them.
+/// The program's version, the commit it was built from where that is known, and SQLite's version, as `--version` prints them.
 #[must_use]
 pub fn version() -> &'static str {
-    static VERSION: LazyLock<String> =
-        LazyLock::new(|| format!("{} (SQLite {})", crate::cmd::VERSION, store::sqlite_version()));
+    static VERSION: LazyLock<String> = LazyLock::new(|| {
+        let commit = match env!("LARDER_COMMIT") {
+            "" => String::new(),
+            commit => format!("commit {commit}, "),
+        };
+        format!("{} ({commit}SQLite {})", crate::cmd::VERSION, store::sqlite_version())
+    });
     &VERSION
 }

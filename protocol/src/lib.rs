@@ -25,6 +25,7 @@
 //! | [`limits`] | both | every limit of the wire |
 //! | [`stats`] | both | every statistic, and the snapshot of all |
 //! | [`stream`] | both | the messages of `larder:stats` and `larder:events` |
+//! | [`places`] | both | where the socket is when nothing says so |
 //!
 //! # Example
 //! ```
@@ -56,6 +57,7 @@ pub mod codec;
 pub mod decode;
 pub mod encode;
 pub mod limits;
+pub mod places;
 pub mod reply;
 pub mod request;
 mod scan;

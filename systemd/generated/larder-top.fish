@@ -1,4 +1,4 @@
-complete -c larder-top -l socket -d 'The daemon\'s socket [LARDER_SOCKET, default $XDG_RUNTIME_DIR/larder/larder.sock or /run/larder/larder.sock]' -r -F
+complete -c larder-top -l socket -d 'The daemon\'s socket [LARDER_SOCKET, default that of your own daemon, or of the machine]' -r -F
 complete -c larder-top -l interval -d 'Least time between samples, such as 5 or 0.5; 0 takes all that the daemon sends' -r
 complete -c larder-top -l symbols -d 'What charts are drawn with: braille, block or ascii' -r -f -a "braille\t''
 block\t''

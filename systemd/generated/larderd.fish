@@ -24,7 +24,7 @@ function __fish_larderd_using_subcommand
     contains -- $cmd[1] $argv
 end
 
-complete -c larderd -n "__fish_larderd_needs_command" -l socket -d 'Unix socket to listen on [LARDER_SOCKET, default $XDG_RUNTIME_DIR/larder/larder.sock, for root /run/larder/larder.sock]' -r -F
+complete -c larderd -n "__fish_larderd_needs_command" -l socket -d 'Unix socket to listen on [LARDER_SOCKET, default larder/larder.sock in $XDG_RUNTIME_DIR or ~/.local/state, for root /run/larder/larder.sock]' -r -F
 complete -c larderd -n "__fish_larderd_needs_command" -l socket-mode -d 'Permission bits of the socket; who may write to it may connect [LARDER_SOCKET_MODE, default 0600]' -r -f
 complete -c larderd -n "__fish_larderd_needs_command" -l socket-group -d 'Group of the socket, by name or number; empty for the daemon\'s own [LARDER_SOCKET_GROUP, default ]' -r -f
 complete -c larderd -n "__fish_larderd_needs_command" -l data -d 'Directory of the entries; one daemon at a time owns it [LARDER_DATA, default $XDG_STATE_HOME/larder or ~/.local/state/larder, for root /var/lib/larder]' -r -F
@@ -106,7 +106,7 @@ complete -c larderd -n "__fish_larderd_needs_command" -f -a "warm" -d 'Send a fi
 complete -c larderd -n "__fish_larderd_using_subcommand check" -l data -d 'Directory of the entries; one daemon at a time owns it [LARDER_DATA, default $XDG_STATE_HOME/larder or ~/.local/state/larder, for root /var/lib/larder]' -r -F
 complete -c larderd -n "__fish_larderd_using_subcommand check" -l config -d 'File to read settings from; by default larder/larder.toml in $XDG_CONFIG_HOME, ~/.config or, for root, /etc, if it is there [LARDER_CONFIG]' -r -F
 complete -c larderd -n "__fish_larderd_using_subcommand check" -s h -l help -d 'Print this and leave'
-complete -c larderd -n "__fish_larderd_using_subcommand doctor" -l socket -d 'Unix socket to listen on [LARDER_SOCKET, default $XDG_RUNTIME_DIR/larder/larder.sock, for root /run/larder/larder.sock]' -r -F
+complete -c larderd -n "__fish_larderd_using_subcommand doctor" -l socket -d 'Unix socket to listen on [LARDER_SOCKET, default larder/larder.sock in $XDG_RUNTIME_DIR or ~/.local/state, for root /run/larder/larder.sock]' -r -F
 complete -c larderd -n "__fish_larderd_using_subcommand doctor" -l socket-mode -d 'Permission bits of the socket; who may write to it may connect [LARDER_SOCKET_MODE, default 0600]' -r -f
 complete -c larderd -n "__fish_larderd_using_subcommand doctor" -l data -d 'Directory of the entries; one daemon at a time owns it [LARDER_DATA, default $XDG_STATE_HOME/larder or ~/.local/state/larder, for root /var/lib/larder]' -r -F
 complete -c larderd -n "__fish_larderd_using_subcommand doctor" -l disk-cap -d 'Disk space for all of larder\'s files together; above it the coldest entries go, the expired first; at least 64MiB, 0 for no limit [LARDER_DISK_CAP, default 10GiB, 0 to 1024TiB]' -r -f
@@ -119,7 +119,7 @@ complete -c larderd -n "__fish_larderd_using_subcommand compact" -l compress-fro
 complete -c larderd -n "__fish_larderd_using_subcommand compact" -l compression-level -d 'How hard values are compressed, as zstd counts it: higher is smaller and slower [LARDER_COMPRESSION_LEVEL, default 3, 1 to 19]' -r -f
 complete -c larderd -n "__fish_larderd_using_subcommand compact" -l config -d 'File to read settings from; by default larder/larder.toml in $XDG_CONFIG_HOME, ~/.config or, for root, /etc, if it is there [LARDER_CONFIG]' -r -F
 complete -c larderd -n "__fish_larderd_using_subcommand compact" -s h -l help -d 'Print this and leave'
-complete -c larderd -n "__fish_larderd_using_subcommand backup" -l socket -d 'Unix socket to listen on [LARDER_SOCKET, default $XDG_RUNTIME_DIR/larder/larder.sock, for root /run/larder/larder.sock]' -r -F
+complete -c larderd -n "__fish_larderd_using_subcommand backup" -l socket -d 'Unix socket to listen on [LARDER_SOCKET, default larder/larder.sock in $XDG_RUNTIME_DIR or ~/.local/state, for root /run/larder/larder.sock]' -r -F
 complete -c larderd -n "__fish_larderd_using_subcommand backup" -l data -d 'Directory of the entries; one daemon at a time owns it [LARDER_DATA, default $XDG_STATE_HOME/larder or ~/.local/state/larder, for root /var/lib/larder]' -r -F
 complete -c larderd -n "__fish_larderd_using_subcommand backup" -l disk-cap -d 'Disk space for all of larder\'s files together; above it the coldest entries go, the expired first; at least 64MiB, 0 for no limit [LARDER_DISK_CAP, default 10GiB, 0 to 1024TiB]' -r -f
 complete -c larderd -n "__fish_larderd_using_subcommand backup" -l compress-from -d 'Size from which values are compressed on disk, where it pays; 0 for never [LARDER_COMPRESS_FROM, default 1KiB, 0 to 512MiB]' -r -f
@@ -141,7 +141,7 @@ complete -c larderd -n "__fish_larderd_using_subcommand import" -l max-key -d 'S
 complete -c larderd -n "__fish_larderd_using_subcommand import" -l max-value -d 'Size of a value [LARDER_MAX_VALUE, default 32MiB, 1 to 512MiB]' -r -f
 complete -c larderd -n "__fish_larderd_using_subcommand import" -l config -d 'File to read settings from; by default larder/larder.toml in $XDG_CONFIG_HOME, ~/.config or, for root, /etc, if it is there [LARDER_CONFIG]' -r -F
 complete -c larderd -n "__fish_larderd_using_subcommand import" -s h -l help -d 'Print this and leave'
-complete -c larderd -n "__fish_larderd_using_subcommand warm" -l socket -d 'Unix socket to listen on [LARDER_SOCKET, default $XDG_RUNTIME_DIR/larder/larder.sock, for root /run/larder/larder.sock]' -r -F
+complete -c larderd -n "__fish_larderd_using_subcommand warm" -l socket -d 'Unix socket to listen on [LARDER_SOCKET, default larder/larder.sock in $XDG_RUNTIME_DIR or ~/.local/state, for root /run/larder/larder.sock]' -r -F
 complete -c larderd -n "__fish_larderd_using_subcommand warm" -l max-line -d 'Size of a request that is one line of text [LARDER_MAX_LINE, default 64KiB, 64 to 64MiB]' -r -f
 complete -c larderd -n "__fish_larderd_using_subcommand warm" -l max-args -d 'Words of one request [LARDER_MAX_ARGS, default 1048576, 16 to 16777216]' -r -f
 complete -c larderd -n "__fish_larderd_using_subcommand warm" -l max-key -d 'Size of a key [LARDER_MAX_KEY, default 64KiB, 1 to 1MiB, changes with a reload]' -r -f

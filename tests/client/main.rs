@@ -13,6 +13,7 @@
 //! | [`macros`] | the attribute macros of the `cached` crate |
 //! | [`threads`] | the blocking client |
 //! | [`cookbook`] | the shell's part of protocol/COOKBOOK.md, run as it stands there |
+//! | [`readme`] | the Rust in README.md |
 //! | [`util`] | the harness of the end-to-end tests |
 
 #![expect(clippy::unwrap_used, reason = "a failed test should panic")]
@@ -21,11 +22,11 @@ mod caching;
 mod commands;
 mod connections;
 mod cookbook;
-
 mod macros;
 mod messages;
 mod original;
 mod processes;
+mod readme;
 mod threads;
 #[path = "../e2e/util/mod.rs"]
 mod util;

@@ -63,7 +63,8 @@ const EXCEPT: &[(&str, &str)] = &[("protocol/src/", "protocol/src/client/")];
 /// A file longer than this, its tests left aside, holds a second subject.
 const LINES_MAX: usize = 400;
 
-fn sources() -> Vec<(String, String)> {
+/// Every source file of the three crates, by its path from the root of the repository, with its text.
+pub(crate) fn sources() -> Vec<(String, String)> {
     let root = repository("");
     let mut found = Vec::new();
     let mut open: Vec<PathBuf> = ["daemon/src", "protocol/src", "tui/src"].map(|dir| root.join(dir)).into();

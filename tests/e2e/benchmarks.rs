@@ -25,3 +25,17 @@ fn the_storage_benchmark_runs_to_its_end() {
         assert_eq!(table.contains(&format!("\n| {measurement} |")), expected, "{measurement}:\n{table}");
     }
 }
+
+#[test]
+fn the_comparison_with_redis_runs_to_its_end() {
+    let Some(python) = tool("python3") else { return };
+    if tool("redis-server").is_none() || tool("redis-benchmark").is_none() {
+        return;
+    }
+    let mut command = Command::new(python);
+    command.arg(repository("tests/bench/compare.py")).arg("--larderd").arg(binary());
+    let table = succeeds(command.args(["--rounds", "1", "--seconds", "0.02"]).stdin(Stdio::null()));
+    for workload in ["GET", "SET, pipeline 16", "INCR, pipeline 16"] {
+        assert!(table.contains(&format!("| {workload} | ")), "{workload}:\n{table}");
+    }
+}

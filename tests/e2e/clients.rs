@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::util::{Daemon, bash, encode, missing, repository, run, succeeds, tool};
+use crate::util::{Daemon, bash, encode, python_knows_redis, repository, run, succeeds, tool};
 
 /// One line in, one line out, for each of the commands a script needs. `ask` is how bash sends a line.
 #[track_caller]
@@ -140,12 +140,7 @@ fn redis_benchmark_runs_against_it() {
 
 #[test]
 fn redis_py_speaks_to_it() {
-    let Some(python) = tool("python3") else { return };
-    let probe = run(Command::new(&python).args(["-c", "import redis"]).stdin(Stdio::null()));
-    if !probe.status.success() {
-        missing("redis-py", "pip install redis, or apt-get install python3-redis");
-        return;
-    }
+    let Some(python) = tool("python3").filter(|_| python_knows_redis()) else { return };
     let daemon = Daemon::start(&[]);
     let script = repository("tests/e2e/redis_py.py");
     let output = succeeds(Command::new(python).arg(script).arg(daemon.socket()).stdin(Stdio::null()));

@@ -27,9 +27,11 @@
 //! | [`delivery`] | answers arrive whole and in order |
 //! | [`limits`] | what one client or request can take, and no more |
 //! | [`running`] | starting, stopping, configuration, directories, two daemons on one data directory |
+//! | [`version`] | what `--version` says, and where a build has it from |
 //! | [`clients`] | nc, socat, redis-cli, redis-benchmark, redis-py |
 //! | [`differential`] | random commands, answered as redis-server answers them |
-//! | [`readme`] | the tour of README.md, run as it stands there |
+//! | [`readme`] | what can be pasted from README.md, run as it stands there |
+//! | [`documents`] | all pages: what is pasted is run, what is named exists, every file is on the map, every error explained |
 //! | [`packages`] | real data: `tests/packages.py` on a sample of the machine's package list |
 //! | [`benchmarks`] | the scripts of `tests/bench/` run to their end |
 //! | [`architecture`] | house rules: who may name what, and how long a file may get |
@@ -55,6 +57,7 @@ mod corruption;
 mod delivery;
 mod differential;
 mod disk_cap;
+mod documents;
 mod expiry;
 mod full_disk;
 mod limits;
@@ -73,5 +76,6 @@ mod tiers;
 mod transactions;
 mod upkeep;
 mod util;
+mod version;
 mod walks;
 mod warm;

@@ -1,21 +1,22 @@
-//! The tour of README.md: every block marked `sh tour` is run as it stands there, in order, against one fresh daemon.
+//! The tour of README.md: every block marked `sh tour` or `python tour` is run as it stands there, in order, against one
+//! daemon; before `sh tour restarted` that is started again.
 //!
 //! `$SOCK` is the daemon's socket. A `text` block that follows is what the script prints; in it an ellipsis stands
-//! for whatever the line holds from there on.
+//! for whatever the line holds from there on. What may be missing is Python's library for Redis.
 
 use std::fs;
 use std::process::Command;
 
-use crate::util::{Daemon, bash, binary, repository, succeeds, tool};
+use crate::util::{Daemon, bash, binary, python_knows_redis, repository, succeeds, tool, wait_until};
 
 /// One fenced block.
 #[derive(Debug, PartialEq, Eq)]
-struct Block {
+pub(crate) struct Block {
     /// The line of its opening fence.
-    line: usize,
+    pub line: usize,
     /// What stands behind the opening fence.
-    info: String,
-    text: String,
+    pub info: String,
+    pub text: String,
 }
 
 #[test]
@@ -26,23 +27,32 @@ fn the_tour_is_what_happens() {
     let tours: Vec<_> = blocks
         .iter()
         .enumerate()
-        .filter(|(_, block)| block.info == "sh tour")
+        .filter(|(_, block)| block.info.contains(" tour") && !block.info.starts_with("rust"))
         .map(|(index, block)| (block, blocks.get(index + 1).filter(|next| next.info == "text")))
         .collect();
-    assert!(!tours.is_empty(), "README.md has no block that opens with ```sh tour");
-    assert!(tours.iter().any(|(_, expected)| expected.is_some()), "no tour block says what it prints");
+    let count = |info: &str| tours.iter().filter(|(block, _)| block.info == info).count();
+    assert!(count("sh tour") > 4 && count("sh tour restarted") == 1 && count("python tour") == 1);
+    assert!(tours.iter().all(|(_, expected)| expected.is_some()), "a tour block does not say what it prints");
 
     for name in ["bash", "nc", "socat", "redis-cli", "python3"] {
-        let uses =
-            |text: &str| text.split(|c: char| !(c.is_alphanumeric() || c == '-')).any(|word| word == name);
-        let needed = name == "bash" || tours.iter().any(|(block, _)| uses(&block.text));
-        if needed && tool(name).is_none() {
+        if tool(name).is_none() {
             return;
         }
     }
-    let daemon = Daemon::start(&[]);
+    let mut daemon = Daemon::start(&[]);
     for (block, expected) in tours {
-        let printed = bash(&daemon, &block.text);
+        if block.info.ends_with("restarted") {
+            wait_until("the daemon to be gone", || daemon.ended().ok_or_else(|| "it runs".to_owned()));
+            daemon.restart();
+        }
+        let printed = match block.info.as_str() {
+            "python tour" if !python_knows_redis() => continue,
+            "python tour" => {
+                let mut python = Command::new("python3");
+                succeeds(python.args(["-c", &block.text]).env("SOCK", daemon.socket()))
+            }
+            _ => bash(&daemon, &block.text),
+        };
         if let Some(expected) = expected {
             assert!(
                 agrees(&expected.text, &printed),
@@ -102,7 +112,8 @@ fn looking_after_the_data_is_what_happens() {
     daemon.client().check("GET greeting", "=hello");
 }
 
-fn fenced_blocks(markdown: &str) -> Vec<Block> {
+/// The fenced blocks of a page, in order.
+pub(crate) fn fenced_blocks(markdown: &str) -> Vec<Block> {
     let mut blocks = Vec::new();
     let mut open: Option<Block> = None;
     for (index, line) in markdown.lines().enumerate() {

@@ -2,11 +2,13 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use clap_complete::Shell;
+use larder_protocol::places;
 
 use crate::view::theme::{Depth, Palette, Symbols};
 
@@ -56,7 +58,7 @@ pub struct Options {
 }
 
 const SOCKET_HELP: &str = "The daemon's socket\n\
-[LARDER_SOCKET, default $XDG_RUNTIME_DIR/larder/larder.sock or /run/larder/larder.sock]";
+[LARDER_SOCKET, default that of your own daemon, or of the machine]";
 
 const AFTER_HELP: &str = "\
 Without a terminal, one of --once, --json and --csv is needed. --json prints each sample as the daemon sends it;
@@ -207,10 +209,7 @@ fn options(matches: &ArgMatches, variable: impl Fn(&str) -> Option<OsString>) ->
         _ => depth(set),
     };
     let socket = matches.get_one::<PathBuf>("socket").cloned();
-    let socket = socket.or_else(|| set("LARDER_SOCKET").map(PathBuf::from)).unwrap_or_else(|| {
-        let runtime = set("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute());
-        runtime.unwrap_or_else(|| PathBuf::from("/run")).join("larder/larder.sock")
-    });
+    let socket = socket.unwrap_or_else(|| usual_socket(&set));
     Options {
         socket,
         form,
@@ -221,6 +220,14 @@ fn options(matches: &ArgMatches, variable: impl Fn(&str) -> Option<OsString>) ->
         mouse: matches.get_flag("mouse"),
         allow_writes: matches.get_flag("allow-writes"),
     }
+}
+
+/// The first of the usual places that has a socket; where none has, the first, as a daemon may still come up there.
+fn usual_socket(set: impl Fn(&str) -> Option<OsString>) -> PathBuf {
+    let user = std::fs::metadata("/proc/self").map(|own| own.uid()).ok();
+    let mut places = places::sockets(set, user, Path::new("/"));
+    let at = places.iter().position(|place| place.exists()).unwrap_or(0);
+    places.swap_remove(at)
 }
 
 /// How many colours the environment promises.
@@ -291,8 +298,12 @@ mod tests {
         let given = [("LARDER_SOCKET", "/a"), ("XDG_RUNTIME_DIR", "/r")];
         assert_eq!(options(&["--socket", "/b"], &given).socket, PathBuf::from("/b"));
         assert_eq!(options(&[], &given).socket, PathBuf::from("/a"));
-        assert_eq!(options(&[], &given[1..]).socket, PathBuf::from("/r/larder/larder.sock"));
-        assert_eq!(options(&[], &[("LARDER_SOCKET", "")]).socket, PathBuf::from("/run/larder/larder.sock"));
+        let here = tempfile::tempdir().unwrap();
+        let runtime = [("XDG_RUNTIME_DIR", here.path().to_str().unwrap())];
+        let own = here.path().join("larder/larder.sock");
+        std::fs::create_dir(own.parent().unwrap()).unwrap();
+        std::fs::write(&own, "").unwrap();
+        assert_eq!(options(&[], &runtime).socket, own);
     }
 
     #[test]

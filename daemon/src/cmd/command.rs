@@ -6,9 +6,10 @@ use std::rc::Rc;
 use larder_protocol::{Dialect, OwnedRequest, Reply, Request};
 
 use super::help::subcommands;
+use super::subcommands::misused;
 use super::traits::{categories, flags, key_flags};
 use super::{Class, Client, Group, Host, Keys, REGISTRY, Run, Spec, args, find, usage};
-use crate::error::{CommandError, shown};
+use crate::error::CommandError;
 use crate::glob::Pattern;
 
 pub(super) static SPEC: Spec = Spec {
@@ -30,8 +31,7 @@ fn run(request: Request<'_>, _: &Rc<Client>, _: &Host) -> Result<Reply, CommandE
         return Ok(Reply::array(REGISTRY.iter().map(|spec| info(spec))));
     };
     match (&subcommand.to_ascii_lowercase()[..], request.len()) {
-        (b"count", 2) => Ok(Reply::int(REGISTRY.len())),
-        (b"count", _) => Err(CommandError::Arity("command|count")),
+        (b"count", _) => Ok(Reply::int(REGISTRY.len())),
         (b"list", 2) => Ok(names(|_| true)),
         (b"list", 5) if request.arg(1).eq_ignore_ascii_case(b"filterby") => {
             list_filtered(request.arg(2), request.arg(3))
@@ -48,9 +48,9 @@ fn run(request: Request<'_>, _: &Rc<Client>, _: &Host) -> Result<Reply, CommandE
         (b"docs", _) => {
             Ok(Reply::Map(request.tail(1).filter_map(find).map(|(_, spec)| docs(spec)).collect()))
         }
-        (b"help", 2) => Ok(subcommands(&SPEC)),
-        (b"getkeys", 4..) => get_keys(request).map(|(keys, _)| Reply::Array(keys)),
-        (b"getkeysandflags", 4..) => {
+        (b"help", _) => Ok(subcommands(&SPEC)),
+        (b"getkeys", _) => get_keys(request).map(|(keys, _)| Reply::Array(keys)),
+        (b"getkeysandflags", _) => {
             let (keys, spec) = get_keys(request)?;
             let all = key_flags(spec);
             let flags = all.iter().chain(std::iter::repeat(&all[all.len() - 1]));
@@ -58,9 +58,7 @@ fn run(request: Request<'_>, _: &Rc<Client>, _: &Host) -> Result<Reply, CommandE
                 |(key, flags): (Reply, &Vec<_>)| Reply::Array(vec![key, statuses(flags.clone())]);
             Ok(Reply::array(keys.into_iter().zip(flags).map(with_flags)))
         }
-        (b"getkeysandflags", _) => Err(CommandError::Arity("command|getkeysandflags")),
-        (b"getkeys", _) => Err(CommandError::Arity("command|getkeys")),
-        _ => Err(CommandError::UnknownSubcommand { command: "COMMAND", subcommand: shown(subcommand) }),
+        _ => Err(misused(&SPEC, request)),
     }
 }
 

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use larder_protocol::{Reply, Request};
 
 use super::help::subcommands;
+use super::subcommands::misused;
 use super::{Class, Client, Group, Host, Keys, Run, Spec, args};
 use crate::config::kind::Kind;
 use crate::config::table::{self, SETTINGS};
@@ -31,23 +32,20 @@ pub(super) static SPEC: Spec = Spec {
 };
 
 fn run(request: Request<'_>, _: &Rc<Client>, host: &Host) -> Result<Reply, CommandError> {
-    match (&request.arg(0).to_ascii_lowercase()[..], request.len()) {
-        (b"get", 3..) => Ok(get(request, host)),
-        (b"set", len @ 4..) if len % 2 == 0 => set(request, host),
-        (b"resetstat", 2) => {
+    match &request.arg(0).to_ascii_lowercase()[..] {
+        b"get" => Ok(get(request, host)),
+        b"set" if request.len().is_multiple_of(2) => set(request, host),
+        b"set" => Err(CommandError::Arity("config|set")),
+        b"resetstat" => {
             host.reset_counters();
             Ok(Reply::OK)
         }
-        (b"rewrite", 2) => {
+        b"rewrite" => {
             host.rewrite_settings()?;
             Ok(Reply::OK)
         }
-        (b"help", 2) => Ok(subcommands(&SPEC)),
-        (b"get", _) => Err(CommandError::Arity("config|get")),
-        (b"set", _) => Err(CommandError::Arity("config|set")),
-        (b"resetstat", _) => Err(CommandError::Arity("config|resetstat")),
-        (b"rewrite", _) => Err(CommandError::Arity("config|rewrite")),
-        _ => Err(CommandError::UnknownSubcommand { command: "CONFIG", subcommand: shown(request.arg(0)) }),
+        b"help" => Ok(subcommands(&SPEC)),
+        _ => Err(misused(&SPEC, request)),
     }
 }
 

@@ -1,18 +1,18 @@
 //! `SAVE`, `BGSAVE`, `BGREWRITEAOF`, `LASTSAVE`, `WAIT replicas timeout`, `ROLE`: what tools ask about keeping data safe.
 //! Everything answered is committed already, and there is nobody to copy it to.
 
-use std::rc::Rc;
-
-use larder_protocol::{Reply, Request, Stat};
+use larder_protocol::{Reply, Stat};
 
 use super::args::required_integer;
-use super::{Class, Client, Group, Host, Keys, Run, Spec};
+use super::{Class, Family, Group, Keys, Spec};
 use crate::error::CommandError;
 
-pub(super) static SAVE: Spec =
-    spec("save", "", 1, "Answers OK: what is answered is committed", |_, _, _| Ok(Reply::OK));
+const FAMILY: Family = Family { class: Class::Admin, group: Group::Server, keys: Keys::NONE };
 
-pub(super) static BGSAVE: Spec = spec(
+pub(super) static SAVE: Spec =
+    FAMILY.local("save", "", 1, "Answers OK: what is answered is committed", |_, _, _| Ok(Reply::OK));
+
+pub(super) static BGSAVE: Spec = FAMILY.local(
     "bgsave",
     "[SCHEDULE]",
     -1,
@@ -27,17 +27,22 @@ pub(super) static BGSAVE: Spec = spec(
 );
 
 pub(super) static BGREWRITEAOF: Spec =
-    spec("bgrewriteaof", "", 1, "Answers as Redis does: journals are merged all along", |_, _, _| {
+    FAMILY.local("bgrewriteaof", "", 1, "Answers as Redis does: journals are merged all along", |_, _, _| {
         Ok(Reply::status("Background append only file rewriting started"))
     });
 
-pub(super) static LASTSAVE: Spec =
-    spec("lastsave", "", 1, "Tells when data was last forced to disk, in unix seconds", |_, _, host| {
+pub(super) static LASTSAVE: Spec = FAMILY.local(
+    "lastsave",
+    "",
+    1,
+    "Tells when data was last forced to disk, in unix seconds",
+    |_, _, host| {
         Ok(Reply::Int(host.cache.counters(|counters| counters.get(Stat::SyncLastTimeMs)) as i64 / 1_000))
-    });
+    },
+);
 
 pub(super) static WAIT: Spec =
-    spec("wait", "numreplicas timeout", 3, "Answers 0: there are no replicas", |request, _, _| {
+    FAMILY.local("wait", "numreplicas timeout", 3, "Answers 0: there are no replicas", |request, _, _| {
         required_integer(request.arg(0))?;
         match super::args::integer(request.arg(1)) {
             Some(0..) => Ok(Reply::Int(0)),
@@ -46,25 +51,7 @@ pub(super) static WAIT: Spec =
         }
     });
 
-pub(super) static ROLE: Spec = spec("role", "", 1, "Answers master: there are no replicas", |_, _, _| {
-    Ok(Reply::Array(vec![Reply::bulk("master"), Reply::Int(0), Reply::Array(Vec::new())]))
-});
-
-const fn spec(
-    name: &'static str,
-    usage: &'static str,
-    arity: i32,
-    summary: &'static str,
-    run: fn(Request<'_>, &Rc<Client>, &Host) -> Result<Reply, CommandError>,
-) -> Spec {
-    Spec {
-        name,
-        usage,
-        arity,
-        class: Class::Admin,
-        group: Group::Server,
-        keys: Keys::NONE,
-        summary,
-        run: Run::Local(run),
-    }
-}
+pub(super) static ROLE: Spec =
+    FAMILY.local("role", "", 1, "Answers master: there are no replicas", |_, _, _| {
+        Ok(Reply::Array(vec![Reply::bulk("master"), Reply::Int(0), Reply::Array(Vec::new())]))
+    });

@@ -6,12 +6,14 @@
 use larder_protocol::{Reply, Request, Stat};
 
 use super::args::{Base, Expiry, integer, required_integer};
-use super::{Class, Group, Keys, Run, Spec};
+use super::{Class, Family, Group, Keys, Spec};
 use crate::cache::{Stop, View};
 use crate::entry::packed;
 use crate::error::{CommandError, shown};
 
-pub(super) static INCR: Spec = spec(
+const FAMILY: Family = Family { class: Class::Write, group: Group::String, keys: Keys::FIRST };
+
+pub(super) static INCR: Spec = FAMILY.step(
     "incr",
     "key [EX seconds | PX milliseconds]",
     -2,
@@ -19,7 +21,7 @@ pub(super) static INCR: Spec = spec(
     |request, view| change(view, request.arg(0), 1, ttl(request, 1, INCR.name)?, INCR.name),
 );
 
-pub(super) static INCRBY: Spec = spec(
+pub(super) static INCRBY: Spec = FAMILY.step(
     "incrby",
     "key increment [EX seconds | PX milliseconds]",
     -3,
@@ -31,34 +33,15 @@ pub(super) static INCRBY: Spec = spec(
 );
 
 pub(super) static DECR: Spec =
-    spec("decr", "key", 2, "Takes one off the integer of a key", |request, view| {
+    FAMILY.step("decr", "key", 2, "Takes one off the integer of a key", |request, view| {
         change(view, request.arg(0), -1, None, DECR.name)
     });
 
 pub(super) static DECRBY: Spec =
-    spec("decrby", "key decrement", 3, "Takes off the integer of a key", |request, view| {
+    FAMILY.step("decrby", "key decrement", 3, "Takes off the integer of a key", |request, view| {
         let by = required_integer(request.arg(1))?.checked_neg().ok_or(CommandError::DecrementOverflow)?;
         change(view, request.arg(0), by, None, DECRBY.name)
     });
-
-const fn spec(
-    name: &'static str,
-    usage: &'static str,
-    arity: i32,
-    summary: &'static str,
-    run: fn(Request<'_>, &mut View<'_>) -> Result<Reply, Stop>,
-) -> Spec {
-    Spec {
-        name,
-        usage,
-        arity,
-        class: Class::Write,
-        group: Group::String,
-        keys: Keys::FIRST,
-        summary,
-        run: Run::Step(run),
-    }
-}
 
 /// The TTL option after `from` arguments. A wrong number of words is an arity error, as it is in Redis.
 fn ttl(request: Request<'_>, from: usize, command: &'static str) -> Result<Option<Expiry>, CommandError> {

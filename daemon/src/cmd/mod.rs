@@ -2,7 +2,8 @@
 //!
 //! A command's file holds its documentation, its [`Spec`], `parse` (arguments to a value, nothing touched), `run`, and its
 //! tests. To add one: write the file, add it to the two lists below (`mod` and [`REGISTRY`]), add a transcript under
-//! `tests/e2e/transcripts`. Look-up, arity errors, HELP, COMMAND and the README's table follow from the registry.
+//! `tests/e2e/transcripts`. Look-up, arity errors, HELP, COMMAND and the tables of
+//! README.md and COMMANDS.md follow from the registry.
 //!
 //! Commands return values. They never see sockets, SQL, moka, or which protocol version an answer is written in.
 
@@ -52,6 +53,7 @@ mod shutdown;
 mod slowlog;
 mod spec;
 mod stats;
+mod subcommands;
 mod substring;
 #[cfg(test)]
 mod testing;
@@ -70,7 +72,7 @@ use larder_protocol::Request;
 pub use host::{Host, VERSION};
 pub use permission::check as check_permission;
 pub use set::unconditional_deadline;
-pub use spec::{Class, Group, Job, Keys, Run, Spec, StepFn};
+pub use spec::{Class, Family, Group, Job, Keys, Run, Spec, StepFn};
 pub use transaction::{admit, leave, refuse};
 
 use crate::clients::{Client, Protocol};
@@ -199,7 +201,7 @@ pub fn find(name: &[u8]) -> Option<(usize, &'static Spec)> {
 /// The command a request names, its word count and key lengths checked.
 ///
 /// # Errors
-/// Where there is no such command, or too few or too many words, or a key that is too long.
+/// Where there is no such command or subcommand, or too few or too many words, or a key that is too long.
 pub fn resolve(request: Request<'_>, key_bytes_max: usize) -> Result<(usize, &'static Spec), CommandError> {
     let Some((index, spec)) = find(request.name()) else {
         return Err(CommandError::unknown_command(request.name(), request.args()));
@@ -207,6 +209,7 @@ pub fn resolve(request: Request<'_>, key_bytes_max: usize) -> Result<(usize, &'s
     if !spec.takes(request.len()) {
         return Err(CommandError::Arity(spec.name));
     }
+    subcommands::check(index, spec, request)?;
     for key in spec.keys.of(request) {
         if key.len() > key_bytes_max {
             return Err(CommandError::KeyTooLong { bytes: key.len(), limit: key_bytes_max });
@@ -218,6 +221,7 @@ pub fn resolve(request: Request<'_>, key_bytes_max: usize) -> Result<(usize, &'s
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::documents::keep;
     use larder_protocol::{Dialect, OwnedRequest};
 
     #[test]
@@ -238,22 +242,38 @@ mod tests {
         assert!(find(b"").is_none());
     }
 
-    /// The README's rows, as they have to be.
-    fn readme_rows() -> String {
-        let escaped = |text: &str| text.replace('|', "\\|");
-        REGISTRY.iter().fold(String::new(), |rows, spec| {
-            let usage = format!("{} {}", spec.name.to_ascii_uppercase(), escaped(spec.usage));
-            format!("{rows}| `{}` | {} |\n", usage.trim_end(), spec.summary)
-        })
+    /// The groups in the order of the documents, and what they are called there.
+    const GROUPS: [(Group, &str); 7] = [
+        (Group::String, "Values"),
+        (Group::Generic, "Keys"),
+        (Group::Transactions, "Transactions"),
+        (Group::PubSub, "Messages"),
+        (Group::Scripting, "Scripts"),
+        (Group::Connection, "Connection"),
+        (Group::Server, "Daemon"),
+    ];
+
+    fn of_group(group: Group) -> impl Iterator<Item = &'static &'static Spec> {
+        REGISTRY.iter().filter(move |spec| spec.group == group)
     }
 
     #[test]
-    fn the_readme_lists_every_command() {
-        let readme = include_str!("../../../README.md");
-        let begin = "| command | |\n|---|---|\n";
-        let rows = readme.split_once(begin).and_then(|(_, rest)| rest.split_once("<!-- end of commands -->"));
-        let (rows, _) = rows.expect("the README has a table of commands");
-        assert_eq!(rows, readme_rows(), "put these rows into README.md:\n{}", readme_rows());
+    fn the_documents_list_every_command() {
+        let mut names = String::from("| | |\n|---|---|\n");
+        let mut page = String::new();
+        for (group, title) in GROUPS {
+            let shown = of_group(group).map(|spec| format!("`{}`", spec.name.to_ascii_uppercase()));
+            names += &format!("| {title} | {} |\n", shown.collect::<Vec<_>>().join(" "));
+            page += &format!("\n## {title}\n\n| command | |\n|---|---|\n");
+            for spec in of_group(group) {
+                let usage = format!("{} {}", spec.name.to_ascii_uppercase(), spec.usage.replace('|', "\\|"));
+                page += &format!("| `{}` | {} |\n", usage.trim_end(), spec.summary);
+            }
+        }
+        let listed: usize = GROUPS.iter().map(|(group, _)| of_group(*group).count()).sum();
+        assert_eq!(listed, REGISTRY.len());
+        keep("README.md", "commands", &names);
+        keep("daemon/COMMANDS.md", "commands", &(page + "\n"));
     }
 
     #[test]

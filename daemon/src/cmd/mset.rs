@@ -7,16 +7,20 @@ use larder_protocol::{Reply, Request, Stat};
 
 use super::args::{Expiry, integer, required_integer};
 use super::condition::Condition;
-use super::{Class, Group, Keys, Run, Spec};
+use super::{Class, Family, Group, Keys, Spec};
 use crate::cache::{Stop, View};
 use crate::entry::Deadline;
 use crate::error::CommandError;
 
-pub(super) static MSET: Spec = spec(
+const FAMILY: Family = Family { class: Class::Write, group: Group::String, keys: Keys::PAIRS };
+
+/// The keys of MSETEX, behind their number.
+const COUNTED: Keys = Keys { first: 2, last: -1, step: 2, overwritten: true, counted: true };
+
+pub(super) static MSET: Spec = FAMILY.step(
     "mset",
     "key value [key value ...]",
     -3,
-    Keys::PAIRS,
     "Sets the values of several keys together",
     |request, view| {
         let pairs = pairs_of(request, MSET.name)?;
@@ -25,11 +29,10 @@ pub(super) static MSET: Spec = spec(
     },
 );
 
-pub(super) static MSETNX: Spec = spec(
+pub(super) static MSETNX: Spec = FAMILY.with_keys(Keys { overwritten: false, ..Keys::PAIRS }).step(
     "msetnx",
     "key value [key value ...]",
     -3,
-    Keys { overwritten: false, ..Keys::PAIRS },
     "Sets the values of several keys together, if all are absent",
     |request, view| {
         let pairs = pairs_of(request, MSETNX.name)?;
@@ -37,25 +40,13 @@ pub(super) static MSETNX: Spec = spec(
     },
 );
 
-pub(super) static MSETEX: Spec = spec(
+pub(super) static MSETEX: Spec = FAMILY.with_keys(COUNTED).step(
     "msetex",
     "numkeys key value [key value ...] [NX | XX] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]",
     -4,
-    Keys { first: 2, last: -1, step: 2, overwritten: true, counted: true },
     "Sets the values of several keys together, with a TTL",
     msetex,
 );
-
-const fn spec(
-    name: &'static str,
-    usage: &'static str,
-    arity: i32,
-    keys: Keys,
-    summary: &'static str,
-    run: fn(Request<'_>, &mut View<'_>) -> Result<Reply, Stop>,
-) -> Spec {
-    Spec { name, usage, arity, class: Class::Write, group: Group::String, keys, summary, run: Run::Step(run) }
-}
 
 /// A key and the value it is to have.
 type Pair<'a> = (&'a [u8], &'a [u8]);

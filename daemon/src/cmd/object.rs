@@ -7,10 +7,11 @@ use larder_protocol::{OwnedRequest, Reply, Request};
 
 use super::args::{integer, required_integer};
 use super::help::subcommands;
+use super::subcommands::misused;
 use super::{Class, Group, Host, Job, Keys, Run, Spec};
 use crate::cache::{Stop, View};
 use crate::entry::Entry;
-use crate::error::{CommandError, shown_as_redis};
+use crate::error::CommandError;
 
 pub(super) static TYPE: Spec = Spec {
     name: "type",
@@ -73,31 +74,24 @@ fn encoding(value: &[u8]) -> &'static str {
 }
 
 fn object(request: Request<'_>, view: &mut View<'_>) -> Result<Reply, Stop> {
-    let (subcommand, arity) = match (&request.arg(0).to_ascii_lowercase()[..], request.len()) {
-        (b"help", 2) => return Ok(subcommands(&OBJECT)),
-        (b"help", _) => return Err(CommandError::Arity("object|help").into()),
-        (b"encoding", len) => ("object|encoding", len),
-        (b"freq", len) => ("object|freq", len),
-        (b"idletime", len) => ("object|idletime", len),
-        (b"refcount", len) => ("object|refcount", len),
-        _ => return Err(unknown("OBJECT", request).into()),
-    };
-    if arity != 3 {
-        return Err(CommandError::Arity(subcommand).into());
+    let subcommand = request.arg(0).to_ascii_lowercase();
+    if subcommand == b"help" {
+        return Ok(subcommands(&OBJECT));
     }
     let Some(entry) = view.find(request.arg(1))? else { return Ok(Reply::Nil) };
-    match subcommand {
-        "object|encoding" => Ok(Reply::bulk(encoding(&entry.value))),
-        "object|freq" => Err(CommandError::NoFrequency.into()),
+    match &subcommand[..] {
+        b"encoding" => Ok(Reply::bulk(encoding(&entry.value))),
+        b"freq" => Err(CommandError::NoFrequency.into()),
         // When it was last read is not kept.
-        "object|idletime" => Ok(Reply::Int(0)),
-        _ => Ok(Reply::Int(1)),
+        b"idletime" => Ok(Reply::Int(0)),
+        b"refcount" => Ok(Reply::Int(1)),
+        _ => Err(misused(&OBJECT, request).into()),
     }
 }
 
 fn memory(request: Request<'_>, view: &mut View<'_>) -> Result<Reply, Stop> {
-    match (&request.arg(0).to_ascii_lowercase()[..], request.len()) {
-        (b"usage", 3..) => {
+    match &request.arg(0).to_ascii_lowercase()[..] {
+        b"usage" => {
             let mut words = request.tail(2);
             while let Some(option) = words.next() {
                 // Values have no elements of which a sample could be taken.
@@ -110,17 +104,13 @@ fn memory(request: Request<'_>, view: &mut View<'_>) -> Result<Reply, Stop> {
             let bytes = |entry: Entry| Reply::int(key.len() + entry.value.len() + ENTRY_BYTES);
             Ok(view.find(key)?.map_or(Reply::Nil, bytes))
         }
-        (b"usage", _) => Err(CommandError::Arity("memory|usage").into()),
-        (b"doctor", 2) => {
+        b"doctor" => {
             Ok(Reply::text("Memory stays below memory_cap and buffer_cap; STATS memory has the figures.\n"))
         }
         // What is free is given back as it comes.
-        (b"purge", 2) => Ok(Reply::OK),
-        (b"help", 2) => Ok(subcommands(&MEMORY)),
-        (b"doctor", _) => Err(CommandError::Arity("memory|doctor").into()),
-        (b"purge", _) => Err(CommandError::Arity("memory|purge").into()),
-        (b"help", _) => Err(CommandError::Arity("memory|help").into()),
-        _ => Err(unknown("MEMORY", request).into()),
+        b"purge" => Ok(Reply::OK),
+        b"help" => Ok(subcommands(&MEMORY)),
+        _ => Err(misused(&MEMORY, request).into()),
     }
 }
 
@@ -149,14 +139,8 @@ fn debug<'a>(request: Request<'_>, host: &'a Host) -> Result<Job<'a>, CommandErr
             }))
         }
         (b"help", 2) => Ok(Box::pin(async { Ok(subcommands(&DEBUG)) })),
-        _ => {
-            Err(CommandError::SubcommandUse { command: "DEBUG", subcommand: shown_as_redis(request.arg(0)) })
-        }
+        _ => Err(misused(&DEBUG, request)),
     }
-}
-
-fn unknown(command: &'static str, request: Request<'_>) -> CommandError {
-    CommandError::UnknownSubcommand { command, subcommand: shown_as_redis(request.arg(0)) }
 }
 
 #[cfg(test)]

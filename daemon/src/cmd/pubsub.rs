@@ -9,18 +9,21 @@ use bytes::Bytes;
 use larder_protocol::{Dialect, Reply, Request};
 
 use super::help::subcommands;
-use super::{Class, Client, Group, Host, Keys, Run, Spec, args};
+use super::subcommands::misused;
+use super::{Class, Client, Family, Group, Host, Keys, Spec, args};
 use crate::clients::OWN_PREFIX;
-use crate::error::{CommandError, shown};
+use crate::error::CommandError;
 use crate::glob::Pattern;
 use crate::pubsub::{Kind, SUBSCRIPTIONS_MAX};
 
+const FAMILY: Family = Family { class: Class::Connection, group: Group::PubSub, keys: Keys::NONE };
+
 pub(super) static SUBSCRIBE: Spec =
-    spec("subscribe", "channel [channel ...]", -2, "Listens to channels", |request, client, host| {
+    FAMILY.local("subscribe", "channel [channel ...]", -2, "Listens to channels", |request, client, host| {
         subscribe(Kind::Channel, request, client, host)
     });
 
-pub(super) static PSUBSCRIBE: Spec = spec(
+pub(super) static PSUBSCRIBE: Spec = FAMILY.local(
     "psubscribe",
     "pattern [pattern ...]",
     -2,
@@ -28,7 +31,7 @@ pub(super) static PSUBSCRIBE: Spec = spec(
     |request, client, host| subscribe(Kind::Pattern, request, client, host),
 );
 
-pub(super) static UNSUBSCRIBE: Spec = spec(
+pub(super) static UNSUBSCRIBE: Spec = FAMILY.local(
     "unsubscribe",
     "[channel [channel ...]]",
     -1,
@@ -36,7 +39,7 @@ pub(super) static UNSUBSCRIBE: Spec = spec(
     |request, client, host| Ok(unsubscribe(Kind::Channel, request, client, host)),
 );
 
-pub(super) static PUNSUBSCRIBE: Spec = spec(
+pub(super) static PUNSUBSCRIBE: Spec = FAMILY.local(
     "punsubscribe",
     "[pattern [pattern ...]]",
     -1,
@@ -45,7 +48,7 @@ pub(super) static PUNSUBSCRIBE: Spec = spec(
 );
 
 pub(super) static PUBLISH: Spec =
-    spec("publish", "channel message", 3, "Sends a message to all who listen", |request, _, host| {
+    FAMILY.local("publish", "channel message", 3, "Sends a message to all who listen", |request, _, host| {
         let channel = request.arg(0);
         if channel.starts_with(OWN_PREFIX) {
             return Err(CommandError::OwnChannel);
@@ -57,32 +60,13 @@ pub(super) static PUBLISH: Spec =
         )))
     });
 
-pub(super) static PUBSUB: Spec = spec(
+pub(super) static PUBSUB: Spec = FAMILY.local(
     "pubsub",
     "CHANNELS [pattern] | NUMSUB [channel [channel ...]] | NUMPAT | SHARDCHANNELS [pattern] | SHARDNUMSUB [channel [channel ...]]",
     -2,
     "Tells who listens to what",
     pubsub,
 );
-
-const fn spec(
-    name: &'static str,
-    usage: &'static str,
-    arity: i32,
-    summary: &'static str,
-    run: fn(Request<'_>, &Rc<Client>, &Host) -> Result<Reply, CommandError>,
-) -> Spec {
-    Spec {
-        name,
-        usage,
-        arity,
-        class: Class::Connection,
-        group: Group::PubSub,
-        keys: Keys::NONE,
-        summary,
-        run: Run::Local(run),
-    }
-}
 
 /// The words in which a subscription is confirmed, and its end.
 fn words(kind: Kind) -> (&'static str, &'static str) {
@@ -160,18 +144,13 @@ fn pubsub(request: Request<'_>, _: &Rc<Client>, host: &Host) -> Result<Reply, Co
                 .flat_map(|name| [Reply::bulk(name.to_vec()), Reply::int(channels.listeners(name))])
                 .collect(),
         )),
-        (b"numpat", 2) => Ok(Reply::int(channels.patterns())),
+        (b"numpat", _) => Ok(Reply::int(channels.patterns())),
         // There are no shards, so nobody listens to one.
         (b"shardchannels", 2 | 3) => Ok(Reply::Array(Vec::new())),
         (b"shardnumsub", _) => Ok(Reply::Array(
             request.tail(1).flat_map(|name| [Reply::bulk(name.to_vec()), Reply::Int(0)]).collect(),
         )),
-        (b"help", 2) => Ok(subcommands(&PUBSUB)),
-        (b"channels", _) => {
-            Err(CommandError::SubcommandUse { command: "PUBSUB", subcommand: shown(request.arg(0)) })
-        }
-        (b"numpat", _) => Err(CommandError::Arity("pubsub|numpat")),
-        (b"shardchannels", _) => Err(CommandError::Arity("pubsub|shardchannels")),
-        _ => Err(CommandError::UnknownSubcommand { command: "PUBSUB", subcommand: shown(request.arg(0)) }),
+        (b"help", _) => Ok(subcommands(&PUBSUB)),
+        _ => Err(misused(&PUBSUB, request)),
     }
 }

@@ -4,45 +4,33 @@
 use larder_protocol::{Reply, Request, Stat};
 
 use super::args::required_integer;
-use super::{Class, Group, Keys, Run, Spec};
+use super::{Class, Family, Group, Keys, Spec};
 use crate::cache::{Stop, View};
 use crate::error::CommandError;
 
 /// The first two arguments.
 const BOTH: Keys = Keys { last: 2, ..Keys::FIRST };
 
+const FAMILY: Family = Family { class: Class::Write, group: Group::Generic, keys: BOTH };
+
 pub(super) static RENAME: Spec =
-    spec("rename", "key newkey", 3, "Gives a key another name", |request, view| {
+    FAMILY.step("rename", "key newkey", 3, "Gives a key another name", |request, view| {
         rename(request, view, true)?;
         Ok(Reply::OK)
     });
 
 pub(super) static RENAMENX: Spec =
-    spec("renamenx", "key newkey", 3, "Gives a key a name that is free", |request, view| {
+    FAMILY.step("renamenx", "key newkey", 3, "Gives a key a name that is free", |request, view| {
         Ok(Reply::Int(i64::from(rename(request, view, false)?)))
     });
 
-pub(super) static COPY: Spec =
-    spec("copy", "source destination [DB destination-db] [REPLACE]", -3, "Copies a key to another", copy);
-
-const fn spec(
-    name: &'static str,
-    usage: &'static str,
-    arity: i32,
-    summary: &'static str,
-    run: fn(Request<'_>, &mut View<'_>) -> Result<Reply, Stop>,
-) -> Spec {
-    Spec {
-        name,
-        usage,
-        arity,
-        class: Class::Write,
-        group: Group::Generic,
-        keys: BOTH,
-        summary,
-        run: Run::Step(run),
-    }
-}
+pub(super) static COPY: Spec = FAMILY.step(
+    "copy",
+    "source destination [DB destination-db] [REPLACE]",
+    -3,
+    "Copies a key to another",
+    copy,
+);
 
 /// Whether it was done: not where the new name is taken, and `replace` is false.
 fn rename(request: Request<'_>, view: &mut View<'_>, replace: bool) -> Result<bool, Stop> {

@@ -2,17 +2,17 @@
 //! one user. A password is asked of TCP clients alone, and only where one is set: who is at the other end of the socket is
 //! known without.
 
-use std::rc::Rc;
-
-use larder_protocol::{Reply, Request};
+use larder_protocol::Reply;
 
 use super::args::required_integer;
-use super::{Class, Client, Group, Host, Keys, Protocol, Run, Spec, transaction};
+use super::{Class, Family, Group, Keys, Protocol, Spec, transaction};
 use crate::clients::Replies;
 use crate::error::{AccessError, CommandError};
 
+const FAMILY: Family = Family { class: Class::Connection, group: Group::Connection, keys: Keys::NONE };
+
 pub(super) static SELECT: Spec =
-    spec("select", "index", 2, "Chooses the database, which is 0", |request, _, _| {
+    FAMILY.local("select", "index", 2, "Chooses the database, which is 0", |request, _, _| {
         match required_integer(request.arg(0))? {
             0 => Ok(Reply::OK),
             index if i32::try_from(index).is_err() => Err(CommandError::NotWithin32Bits),
@@ -20,7 +20,7 @@ pub(super) static SELECT: Spec =
         }
     });
 
-pub(super) static AUTH: Spec = spec(
+pub(super) static AUTH: Spec = FAMILY.local(
     "auth",
     "[username] password",
     -2,
@@ -38,7 +38,7 @@ pub(super) static AUTH: Spec = spec(
 );
 
 pub(super) static RESET: Spec =
-    spec("reset", "", 1, "Takes the connection back to how it began", |_, client, host| {
+    FAMILY.local("reset", "", 1, "Takes the connection back to how it began", |_, client, host| {
         transaction::leave(client, host);
         host.channels.leave(client);
         client.lines.set(false);
@@ -50,22 +50,3 @@ pub(super) static RESET: Spec =
         }
         Ok(Reply::Status("RESET"))
     });
-
-const fn spec(
-    name: &'static str,
-    usage: &'static str,
-    arity: i32,
-    summary: &'static str,
-    run: fn(Request<'_>, &Rc<Client>, &Host) -> Result<Reply, CommandError>,
-) -> Spec {
-    Spec {
-        name,
-        usage,
-        arity,
-        class: Class::Connection,
-        group: Group::Connection,
-        keys: Keys::NONE,
-        summary,
-        run: Run::Local(run),
-    }
-}

@@ -4,12 +4,14 @@ use bytes::Bytes;
 use larder_protocol::{Reply, Request, Stat};
 
 use super::args::{Base, Expiry, Unit, required_integer};
-use super::{Class, Group, Keys, Run, Spec};
+use super::{Class, Family, Group, Keys, Spec};
 use crate::cache::{Stop, View};
 use crate::entry::Deadline;
 
+const FAMILY: Family = Family { class: Class::Write, group: Group::String, keys: Keys::FIRST };
+
 pub(super) static SETNX: Spec =
-    spec("setnx", "key value", 3, Keys::FIRST, "Sets the value of a key that is absent", |request, view| {
+    FAMILY.step("setnx", "key value", 3, "Sets the value of a key that is absent", |request, view| {
         let absent = view.find(request.arg(0))?.is_none();
         if absent {
             put(view, request.arg(0), request.arg(1), view.default_deadline());
@@ -17,47 +19,28 @@ pub(super) static SETNX: Spec =
         Ok(Reply::Int(i64::from(absent)))
     });
 
-pub(super) static SETEX: Spec = spec(
+pub(super) static SETEX: Spec = FAMILY.with_keys(Keys::FIRST_OVERWRITTEN).step(
     "setex",
     "key seconds value",
     4,
-    Keys::FIRST_OVERWRITTEN,
     "Sets the value of a key, with a TTL in seconds",
     |request, view| set_with_ttl(request, view, Unit::Seconds, SETEX.name),
 );
 
-pub(super) static PSETEX: Spec = spec(
+pub(super) static PSETEX: Spec = FAMILY.with_keys(Keys::FIRST_OVERWRITTEN).step(
     "psetex",
     "key milliseconds value",
     4,
-    Keys::FIRST_OVERWRITTEN,
     "Sets the value of a key, with a TTL in milliseconds",
     |request, view| set_with_ttl(request, view, Unit::Milliseconds, PSETEX.name),
 );
 
-pub(super) static GETSET: Spec = spec(
-    "getset",
-    "key value",
-    3,
-    Keys::FIRST,
-    "Sets the value of a key and gets the old one",
-    |request, view| {
+pub(super) static GETSET: Spec =
+    FAMILY.step("getset", "key value", 3, "Sets the value of a key and gets the old one", |request, view| {
         let old = view.read(request.arg(0))?;
         put(view, request.arg(0), request.arg(1), view.default_deadline());
         Ok(old.map_or(Reply::Nil, |old| Reply::Bulk(old.value)))
-    },
-);
-
-const fn spec(
-    name: &'static str,
-    usage: &'static str,
-    arity: i32,
-    keys: Keys,
-    summary: &'static str,
-    run: fn(Request<'_>, &mut View<'_>) -> Result<Reply, Stop>,
-) -> Spec {
-    Spec { name, usage, arity, class: Class::Write, group: Group::String, keys, summary, run: Run::Step(run) }
-}
+    });
 
 fn put(view: &mut View<'_>, key: &[u8], value: &[u8], deadline: Deadline) {
     view.put(key, Bytes::copy_from_slice(value), deadline);

@@ -8,36 +8,27 @@ use std::rc::Rc;
 use larder_protocol::{Reply, Request};
 
 use super::help::subcommands;
-use super::{Class, Client, Group, Host, Keys, REGISTRY, Run, Spec, args, find};
+use super::subcommands::misused;
+use super::{Class, Client, Family, Group, Host, Keys, REGISTRY, Spec, args, find};
 use crate::error::{CommandError, shown};
 
-pub(super) static SLOWLOG: Spec =
-    spec("slowlog", "GET [count] | LEN | RESET", "Lists the commands that took longest of late", slowlog);
+const FAMILY: Family = Family { class: Class::Admin, group: Group::Server, keys: Keys::NONE };
 
-pub(super) static LATENCY: Spec = spec(
+pub(super) static SLOWLOG: Spec = FAMILY.local(
+    "slowlog",
+    "GET [count] | LEN | RESET",
+    -2,
+    "Lists the commands that took longest of late",
+    slowlog,
+);
+
+pub(super) static LATENCY: Spec = FAMILY.local(
     "latency",
     "LATEST | HISTORY event | GRAPH event | RESET [event ...] | DOCTOR | HISTOGRAM [command ...]",
+    -2,
     "Tells how long commands ran; Redis's monitor of events is off: see STATS and SLOWLOG",
     latency,
 );
-
-const fn spec(
-    name: &'static str,
-    usage: &'static str,
-    summary: &'static str,
-    run: fn(Request<'_>, &Rc<Client>, &Host) -> Result<Reply, CommandError>,
-) -> Spec {
-    Spec {
-        name,
-        usage,
-        arity: -2,
-        class: Class::Admin,
-        group: Group::Server,
-        keys: Keys::NONE,
-        summary,
-        run: Run::Local(run),
-    }
-}
 
 /// What SLOWLOG GET lists unless told otherwise.
 const LISTED: usize = 10;
@@ -50,18 +41,13 @@ fn slowlog(request: Request<'_>, _: &Rc<Client>, host: &Host) -> Result<Reply, C
             Some(count @ 0..) => Ok(list(host, count as usize)),
             _ => Err(CommandError::Named("count should be greater than or equal to -1")),
         },
-        (b"len", 2) => Ok(Reply::int(host.slow_log.borrow().len())),
-        (b"reset", 2) => {
+        (b"len", _) => Ok(Reply::int(host.slow_log.borrow().len())),
+        (b"reset", _) => {
             host.slow_log.borrow_mut().clear();
             Ok(Reply::OK)
         }
-        (b"help", 2) => Ok(subcommands(&SLOWLOG)),
-        (b"get", _) => {
-            Err(CommandError::SubcommandUse { command: "SLOWLOG", subcommand: shown(request.arg(0)) })
-        }
-        (b"len", _) => Err(CommandError::Arity("slowlog|len")),
-        (b"reset", _) => Err(CommandError::Arity("slowlog|reset")),
-        _ => Err(CommandError::UnknownSubcommand { command: "SLOWLOG", subcommand: shown(request.arg(0)) }),
+        (b"help", _) => Ok(subcommands(&SLOWLOG)),
+        _ => Err(misused(&SLOWLOG, request)),
     }
 }
 
@@ -80,20 +66,17 @@ fn list(host: &Host, count: usize) -> Reply {
 }
 
 fn latency(request: Request<'_>, _: &Rc<Client>, host: &Host) -> Result<Reply, CommandError> {
-    match (&request.arg(0).to_ascii_lowercase()[..], request.len()) {
-        (b"latest", 2) | (b"history", 3) => Ok(Reply::Array(Vec::new())),
-        (b"reset", _) => Ok(Reply::Int(0)),
-        (b"histogram", _) => Ok(histograms(request, host)),
-        (b"doctor", 2) => Ok(Reply::text(
+    match &request.arg(0).to_ascii_lowercase()[..] {
+        b"latest" | b"history" => Ok(Reply::Array(Vec::new())),
+        b"reset" => Ok(Reply::Int(0)),
+        b"histogram" => Ok(histograms(request, host)),
+        b"doctor" => Ok(Reply::text(
             "Commits, merges and clean-ups are timed all along: STATS disk and STATS cleanup have the figures, SLOWLOG GET the slow commands.\n",
         )),
-        (b"help", 2) => Ok(subcommands(&LATENCY)),
+        b"help" => Ok(subcommands(&LATENCY)),
         // Nothing is sampled.
-        (b"graph", 3) => Err(CommandError::NoSamples(shown(request.arg(1)))),
-        (b"graph", _) => Err(CommandError::Arity("latency|graph")),
-        (b"latest", _) => Err(CommandError::Arity("latency|latest")),
-        (b"history", _) => Err(CommandError::Arity("latency|history")),
-        _ => Err(CommandError::UnknownSubcommand { command: "LATENCY", subcommand: shown(request.arg(0)) }),
+        b"graph" => Err(CommandError::NoSamples(shown(request.arg(1)))),
+        _ => Err(misused(&LATENCY, request)),
     }
 }
 

@@ -31,6 +31,61 @@ pub struct Spec {
     pub run: Run,
 }
 
+/// What the commands of one file have in common. Each adds its name, its usage, how many words it has, and a line about it.
+#[derive(Clone, Copy, Debug)]
+pub struct Family {
+    /// As [`Spec::class`].
+    pub class: Class,
+    /// As [`Spec::group`].
+    pub group: Group,
+    /// As [`Spec::keys`].
+    pub keys: Keys,
+}
+
+impl Family {
+    /// The same with other keys.
+    pub const fn with_keys(self, keys: Keys) -> Self {
+        Self { keys, ..self }
+    }
+
+    /// A command that runs in one step.
+    pub const fn step(
+        self,
+        name: &'static str,
+        usage: &'static str,
+        arity: i32,
+        summary: &'static str,
+        run: StepFn,
+    ) -> Spec {
+        self.spec(name, usage, arity, summary, Run::Step(run))
+    }
+
+    /// A command that runs on the connection.
+    pub const fn local(
+        self,
+        name: &'static str,
+        usage: &'static str,
+        arity: i32,
+        summary: &'static str,
+        run: LocalFn,
+    ) -> Spec {
+        self.spec(name, usage, arity, summary, Run::Local(run))
+    }
+
+    /// A command that runs so.
+    pub const fn spec(
+        self,
+        name: &'static str,
+        usage: &'static str,
+        arity: i32,
+        summary: &'static str,
+        run: Run,
+    ) -> Spec {
+        let Self { class, group, keys } = self;
+        Spec { name, usage, arity, class, group, keys, summary, run }
+    }
+}
+
 /// What a command does to the data, and so who may run it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
@@ -157,13 +212,16 @@ pub type StepFn = fn(Request<'_>, &mut View<'_>) -> Result<Reply, Stop>;
 /// What begins a job.
 pub type JobFn = for<'a> fn(Request<'_>, &'a Host) -> Result<Job<'a>, CommandError>;
 
+/// What runs a command on the connection.
+pub type LocalFn = fn(Request<'_>, &Rc<Client>, &Host) -> Result<Reply, CommandError>;
+
 /// How a command runs.
 #[derive(Clone, Copy)]
 pub enum Run {
     /// In one uninterrupted step on the cache.
     Step(StepFn),
     /// On the connection and what is known about the daemon.
-    Local(fn(Request<'_>, &Rc<Client>, &Host) -> Result<Reply, CommandError>),
+    Local(LocalFn),
     /// Over several turns of the event loop; the arguments are checked at once.
     Job(JobFn),
     /// As a job where the request says so, else in one step.

@@ -5,44 +5,31 @@ use bytes::{Bytes, BytesMut};
 use larder_protocol::{Reply, Request, Stat};
 
 use super::args::required_integer;
-use super::{Class, Group, Keys, Run, Spec};
+use super::{Class, Family, Group, Keys, Spec};
 use crate::cache::{Stop, View};
 use crate::entry::Entry;
 use crate::error::CommandError;
 
+const READS: Family = Family { class: Class::Read, group: Group::String, keys: Keys::FIRST };
+
+const WRITES: Family = Family { class: Class::Write, ..READS };
+
 pub(super) static APPEND: Spec =
-    spec("append", "key value", 3, Class::Write, "Adds to the end of a key's value", append);
+    WRITES.step("append", "key value", 3, "Adds to the end of a key's value", append);
 
 pub(super) static STRLEN: Spec =
-    spec("strlen", "key", 2, Class::Read, "Tells how long a key's value is", |request, view| {
+    READS.step("strlen", "key", 2, "Tells how long a key's value is", |request, view| {
         Ok(Reply::int(view.read(request.arg(0))?.map_or(0, |entry| entry.value.len())))
     });
 
 pub(super) static GETRANGE: Spec =
-    spec("getrange", "key start end", 4, Class::Read, "Gets a part of a key's value", get_range);
+    READS.step("getrange", "key start end", 4, "Gets a part of a key's value", get_range);
 
-pub(super) static SUBSTR: Spec = spec(
-    "substr",
-    "key start end",
-    4,
-    Class::Read,
-    "Gets a part of a key's value, as GETRANGE does",
-    get_range,
-);
+pub(super) static SUBSTR: Spec =
+    READS.step("substr", "key start end", 4, "Gets a part of a key's value, as GETRANGE does", get_range);
 
 pub(super) static SETRANGE: Spec =
-    spec("setrange", "key offset value", 4, Class::Write, "Overwrites a part of a key's value", set_range);
-
-const fn spec(
-    name: &'static str,
-    usage: &'static str,
-    arity: i32,
-    class: Class,
-    summary: &'static str,
-    run: fn(Request<'_>, &mut View<'_>) -> Result<Reply, Stop>,
-) -> Spec {
-    Spec { name, usage, arity, class, group: Group::String, keys: Keys::FIRST, summary, run: Run::Step(run) }
-}
+    WRITES.step("setrange", "key offset value", 4, "Overwrites a part of a key's value", set_range);
 
 fn append(request: Request<'_>, view: &mut View<'_>) -> Result<Reply, Stop> {
     let (key, more) = (request.arg(0), request.arg(1));

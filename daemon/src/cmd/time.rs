@@ -1,5 +1,5 @@
 //! `TIME`: the daemon's clock, as unix seconds and microseconds of the second. It goes on evenly from the start, whatever
-//! happens to the system's clock, and counts in milliseconds.
+//! happens to the system's clock.
 
 use std::rc::Rc;
 
@@ -7,6 +7,8 @@ use larder_protocol::{Reply, Request};
 
 use super::{Class, Client, Group, Host, Keys, Run, Spec};
 use crate::error::CommandError;
+
+const US_PER_S: i64 = 1_000_000;
 
 pub(super) static SPEC: Spec = Spec {
     name: "time",
@@ -21,6 +23,6 @@ pub(super) static SPEC: Spec = Spec {
 
 #[expect(clippy::unnecessary_wraps, reason = "the signature of every local command")]
 fn run(_: Request<'_>, _: &Rc<Client>, host: &Host) -> Result<Reply, CommandError> {
-    let now_ms = host.cache.now_ms();
-    Ok(Reply::array([now_ms / 1_000, now_ms % 1_000 * 1_000].map(|part| part.to_string())))
+    let now_us = host.cache.clock().now_us();
+    Ok(Reply::array([now_us / US_PER_S, now_us % US_PER_S].map(|part| part.to_string())))
 }

@@ -9,43 +9,32 @@ use std::rc::Rc;
 
 use larder_protocol::{OwnedRequest, Reply, Request};
 
-use super::{Class, Client, Group, Host, Job, Keys, Run, Spec, check_permission, find};
+use super::{Class, Client, Family, Group, Host, Job, Keys, Run, Spec, check_permission, find};
 use crate::cache::{Hold, Loaded, Stop, Taking, View, Watch};
 use crate::clients::Transaction;
 use crate::clock::Stopwatch;
 use crate::entry::Key;
 use crate::error::CommandError;
 
-pub(super) static MULTI: Spec = spec("multi", "", 1, Keys::NONE, "Begins a transaction", Run::Local(multi));
+const FAMILY: Family = Family { class: Class::Connection, group: Group::Transactions, keys: Keys::NONE };
+
+pub(super) static MULTI: Spec = FAMILY.spec("multi", "", 1, "Begins a transaction", Run::Local(multi));
 
 pub(super) static EXEC: Spec =
-    spec("exec", "", 1, Keys::NONE, "Runs what was queued since MULTI, as one step", Run::Session(exec));
+    FAMILY.spec("exec", "", 1, "Runs what was queued since MULTI, as one step", Run::Session(exec));
 
 pub(super) static DISCARD: Spec =
-    spec("discard", "", 1, Keys::NONE, "Forgets what was queued since MULTI", Run::Local(discard));
+    FAMILY.spec("discard", "", 1, "Forgets what was queued since MULTI", Run::Local(discard));
 
-pub(super) static WATCH: Spec = spec(
+pub(super) static WATCH: Spec = FAMILY.with_keys(Keys::ALL).spec(
     "watch",
     "key [key ...]",
     -2,
-    Keys::ALL,
     "Has the next EXEC run nothing if one of the keys changes before it",
     Run::Session(watch),
 );
 
-pub(super) static UNWATCH: Spec =
-    spec("unwatch", "", 1, Keys::NONE, "Ends what WATCH began", Run::Local(unwatch));
-
-const fn spec(
-    name: &'static str,
-    usage: &'static str,
-    arity: i32,
-    keys: Keys,
-    summary: &'static str,
-    run: Run,
-) -> Spec {
-    Spec { name, usage, arity, class: Class::Connection, group: Group::Transactions, keys, summary, run }
-}
+pub(super) static UNWATCH: Spec = FAMILY.spec("unwatch", "", 1, "Ends what WATCH began", Run::Local(unwatch));
 
 /// Commands that are run at once while a transaction is open.
 const NOT_QUEUED: [&str; 6] = ["multi", "exec", "discard", "watch", "quit", "reset"];

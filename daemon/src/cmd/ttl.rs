@@ -2,44 +2,36 @@
 
 use larder_protocol::{Reply, Request};
 
-use super::{Class, Group, Keys, Run, Spec};
+use super::{Class, Family, Group, Keys, Spec};
 use crate::cache::{Stop, View};
 
-pub(super) static TTL: Spec = spec("ttl", "Tells how many seconds a key still lives", |request, view| {
-    Ok(Reply::Int(remaining_ms(request, view)?.map_or_else(|absent| absent, seconds)))
-});
+const FAMILY: Family = Family { class: Class::Read, group: Group::Generic, keys: Keys::FIRST };
+
+pub(super) static TTL: Spec =
+    FAMILY.step("ttl", "key", 2, "Tells how many seconds a key still lives", |request, view| {
+        Ok(Reply::Int(remaining_ms(request, view)?.map_or_else(|absent| absent, seconds)))
+    });
 
 pub(super) static PTTL: Spec =
-    spec("pttl", "Tells how many milliseconds a key still lives", |request, view| {
+    FAMILY.step("pttl", "key", 2, "Tells how many milliseconds a key still lives", |request, view| {
         Ok(Reply::Int(remaining_ms(request, view)?.unwrap_or_else(|absent| absent)))
     });
 
-pub(super) static EXPIRETIME: Spec =
-    spec("expiretime", "Tells the unix time in seconds at which a key expires", |request, view| {
-        Ok(Reply::Int(deadline_ms(request, view)?.map_or_else(|absent| absent, seconds)))
-    });
+pub(super) static EXPIRETIME: Spec = FAMILY.step(
+    "expiretime",
+    "key",
+    2,
+    "Tells the unix time in seconds at which a key expires",
+    |request, view| Ok(Reply::Int(deadline_ms(request, view)?.map_or_else(|absent| absent, seconds))),
+);
 
-pub(super) static PEXPIRETIME: Spec =
-    spec("pexpiretime", "Tells the unix time in milliseconds at which a key expires", |request, view| {
-        Ok(Reply::Int(deadline_ms(request, view)?.unwrap_or_else(|absent| absent)))
-    });
-
-const fn spec(
-    name: &'static str,
-    summary: &'static str,
-    run: fn(Request<'_>, &mut View<'_>) -> Result<Reply, Stop>,
-) -> Spec {
-    Spec {
-        name,
-        usage: "key",
-        arity: 2,
-        class: Class::Read,
-        group: Group::Generic,
-        keys: Keys::FIRST,
-        summary,
-        run: Run::Step(run),
-    }
-}
+pub(super) static PEXPIRETIME: Spec = FAMILY.step(
+    "pexpiretime",
+    "key",
+    2,
+    "Tells the unix time in milliseconds at which a key expires",
+    |request, view| Ok(Reply::Int(deadline_ms(request, view)?.unwrap_or_else(|absent| absent))),
+);
 
 /// Rounded to the nearest second, as Redis does it, up to the last millisecond that there is.
 const fn seconds(ms: i64) -> i64 {

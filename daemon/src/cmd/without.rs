@@ -7,32 +7,14 @@ use larder_protocol::{Reply, Request};
 
 use super::args::{integer, required_integer};
 use super::help::subcommands;
+use super::subcommands::misused;
 use super::traits::{CATEGORIES, categories};
-use super::{Class, Client, Group, Host, Keys, REGISTRY, Run, Spec};
+use super::{Class, Client, Family, Group, Host, Keys, REGISTRY, Spec};
 use crate::error::{CommandError, shown};
 
-type Answer = fn(Request<'_>, &Rc<Client>, &Host) -> Result<Reply, CommandError>;
+const FAMILY: Family = Family { class: Class::Connection, group: Group::Server, keys: Keys::NONE };
 
-const fn spec(
-    name: &'static str,
-    usage: &'static str,
-    arity: i32,
-    summary: &'static str,
-    run: Answer,
-) -> Spec {
-    Spec {
-        name,
-        usage,
-        arity,
-        class: Class::Connection,
-        group: Group::Server,
-        keys: Keys::NONE,
-        summary,
-        run: Run::Local(run),
-    }
-}
-
-pub(super) static ACL: Spec = spec(
+pub(super) static ACL: Spec = FAMILY.local(
     "acl",
     "CAT [category] | GETUSER name | LIST | LOG [count | RESET] | USERS | WHOAMI",
     -2,
@@ -41,35 +23,34 @@ pub(super) static ACL: Spec = spec(
 );
 
 pub(super) static CLUSTER: Spec =
-    spec("cluster", "subcommand", -2, "Answers as a Redis without clusters", |_, _, _| {
+    FAMILY.local("cluster", "subcommand", -2, "Answers as a Redis without clusters", |_, _, _| {
         Err(CommandError::Named("This instance has cluster support disabled"))
     });
 
 pub(super) static MODULE: Spec =
-    spec("module", "LIST", -2, "Lists modules, of which there are none", |request, _, _| {
-        match (&request.arg(0).to_ascii_lowercase()[..], request.len()) {
-            (b"list", 2) => Ok(Reply::Array(Vec::new())),
-            (b"list", _) => Err(CommandError::Arity("module|list")),
-            (b"help", 2) => Ok(subcommands(&MODULE)),
-            _ => Err(unknown("MODULE", request)),
+    FAMILY.local("module", "LIST", -2, "Lists modules, of which there are none", |request, _, _| {
+        match &request.arg(0).to_ascii_lowercase()[..] {
+            b"list" => Ok(Reply::Array(Vec::new())),
+            b"help" => Ok(subcommands(&MODULE)),
+            _ => Err(misused(&MODULE, request)),
         }
     });
 
 pub(super) static MONITOR: Spec =
-    spec("monitor", "", 1, "Answers an error: nothing shows every command", |_, _, _| {
+    FAMILY.local("monitor", "", 1, "Answers an error: nothing shows every command", |_, _, _| {
         Err(CommandError::Named("MONITOR is not there: see SLOWLOG, INFO commandstats and STATS"))
     });
 
 pub(super) static READONLY: Spec = Spec {
     group: Group::Connection,
-    ..spec("readonly", "", 1, "Answers as a Redis without clusters", |_, _, _| {
+    ..FAMILY.local("readonly", "", 1, "Answers as a Redis without clusters", |_, _, _| {
         Err(CommandError::Named("This instance has cluster support disabled"))
     })
 };
 
 pub(super) static READWRITE: Spec = Spec {
     group: Group::Connection,
-    ..spec("readwrite", "", 1, "Answers as a Redis without clusters", |_, _, _| {
+    ..FAMILY.local("readwrite", "", 1, "Answers as a Redis without clusters", |_, _, _| {
         Err(CommandError::Named("This instance has cluster support disabled"))
     })
 };
@@ -78,7 +59,7 @@ pub(super) static MOVE: Spec = Spec {
     class: Class::Write,
     group: Group::Generic,
     keys: Keys::FIRST,
-    ..spec("move", "key db", 3, "Answers an error: there is one database", |request, _, _| {
+    ..FAMILY.local("move", "key db", 3, "Answers an error: there is one database", |request, _, _| {
         match required_integer(request.arg(1))? {
             0 => Err(CommandError::Named("source and destination objects are the same")),
             _ => Err(CommandError::NoSuchDatabase),
@@ -86,23 +67,24 @@ pub(super) static MOVE: Spec = Spec {
     })
 };
 
-pub(super) static SWAPDB: Spec =
-    spec("swapdb", "index1 index2", 3, "Swaps database 0, the only one, with itself", |request, _, _| {
+pub(super) static SWAPDB: Spec = FAMILY.local(
+    "swapdb",
+    "index1 index2",
+    3,
+    "Swaps database 0, the only one, with itself",
+    |request, _, _| {
         let first = integer(request.arg(0)).ok_or(CommandError::Named("invalid first DB index"))?;
         let second = integer(request.arg(1)).ok_or(CommandError::Named("invalid second DB index"))?;
         if (first, second) == (0, 0) { Ok(Reply::OK) } else { Err(CommandError::NoSuchDatabase) }
-    });
-
-fn unknown(command: &'static str, request: Request<'_>) -> CommandError {
-    CommandError::UnknownSubcommand { command, subcommand: shown(request.arg(0)) }
-}
+    },
+);
 
 fn acl(request: Request<'_>, _: &Rc<Client>, _: &Host) -> Result<Reply, CommandError> {
     let bulks = |texts: &[&'static str]| Reply::array(texts.iter().map(|&text| Reply::bulk(text)));
     match (&request.arg(0).to_ascii_lowercase()[..], request.len()) {
-        (b"whoami", 2) => Ok(Reply::bulk("default")),
-        (b"users", 2) => Ok(bulks(&["default"])),
-        (b"list", 2) => Ok(bulks(&["user default on nopass ~* &* +@all"])),
+        (b"whoami", _) => Ok(Reply::bulk("default")),
+        (b"users", _) => Ok(bulks(&["default"])),
+        (b"list", _) => Ok(bulks(&["user default on nopass ~* &* +@all"])),
         (b"cat", 2) => Ok(bulks(&CATEGORIES)),
         (b"cat", 3) => {
             let wanted = request.arg(1).to_ascii_lowercase();
@@ -112,7 +94,7 @@ fn acl(request: Request<'_>, _: &Rc<Client>, _: &Host) -> Result<Reply, CommandE
             let within = REGISTRY.iter().filter(|spec| categories(spec).contains(wanted));
             Ok(Reply::array(within.map(|spec| Reply::bulk(spec.name))))
         }
-        (b"getuser", 3) if request.arg(1) == b"default" => {
+        (b"getuser", _) if request.arg(1) == b"default" => {
             let fields = [
                 ("flags", Reply::Set(vec![Reply::bulk("on"), Reply::bulk("nopass")])),
                 ("passwords", Reply::Array(Vec::new())),
@@ -123,16 +105,12 @@ fn acl(request: Request<'_>, _: &Rc<Client>, _: &Host) -> Result<Reply, CommandE
             ];
             Ok(Reply::Map(fields.into_iter().map(|(name, value)| (Reply::bulk(name), value)).collect()))
         }
-        (b"getuser", 3) => Ok(Reply::Nil),
+        (b"getuser", _) => Ok(Reply::Nil),
         (b"log", 3) if request.arg(1).eq_ignore_ascii_case(b"reset") => Ok(Reply::OK),
         // Who was refused what is not kept.
         (b"log", 2) => Ok(Reply::Array(Vec::new())),
         (b"log", 3) => required_integer(request.arg(1)).map(|_| Reply::Array(Vec::new())),
-        (b"help", 2) => Ok(subcommands(&ACL)),
-        (b"whoami", _) => Err(CommandError::Arity("acl|whoami")),
-        (b"users", _) => Err(CommandError::Arity("acl|users")),
-        (b"list", _) => Err(CommandError::Arity("acl|list")),
-        (b"getuser", _) => Err(CommandError::Arity("acl|getuser")),
-        _ => Err(unknown("ACL", request)),
+        (b"help", _) => Ok(subcommands(&ACL)),
+        _ => Err(misused(&ACL, request)),
     }
 }

@@ -1,15 +1,16 @@
-//! The table of settings as documents: the rows of README's table, and a settings file to start from. Tests keep both up to
-//! date.
+//! The table of settings as documents: README's overview, SETTINGS.md, and a settings file to start from. Tests keep them up
+//! to date.
 
 use std::fmt::Write as _;
 
 use super::load::quote;
 use super::table::{SETTINGS, Setting};
 
-/// README's rows, one for each setting.
+/// The table of SETTINGS.md, one row for each setting.
 #[must_use]
-pub fn readme_rows() -> String {
-    SETTINGS.iter().fold(String::new(), |mut rows, setting| {
+pub fn table() -> String {
+    let mut rows = String::from("| setting | default | changes with a | |\n|---|---|---|---|\n");
+    for setting in SETTINGS {
         let default = match setting.default.describe(&setting.kind) {
             text if text.is_empty() => "none".to_owned(),
             text => format!("`{text}`"),
@@ -17,8 +18,29 @@ pub fn readme_rows() -> String {
         let live = if setting.live { "reload" } else { "restart" };
         writeln!(rows, "| `{}` | {default} | {live} | {} |", setting.name, explained(setting))
             .expect("writing to a string cannot fail");
-        rows
-    })
+    }
+    rows
+}
+
+/// README's table: a row for each group, with its settings and their defaults.
+#[must_use]
+pub fn overview() -> String {
+    let mut rows = String::from("| | |\n|---|---|\n");
+    let mut group = None;
+    for setting in SETTINGS {
+        let is_first = group.replace(setting.group) != Some(setting.group);
+        if is_first {
+            let end = if rows.ends_with("|\n") { "" } else { " |\n" };
+            write!(rows, "{end}| {} | ", setting.group.title()).expect("writing to a string cannot fail");
+        }
+        let default = match setting.default.fixed(&setting.kind) {
+            Some(default) if !default.is_empty() => format!(" {default}"),
+            _ => String::new(),
+        };
+        let comma = if is_first { "" } else { ", " };
+        write!(rows, "{comma}`{}`{default}", setting.name).expect("writing to a string cannot fail");
+    }
+    rows + " |\n"
 }
 
 /// A settings file with every setting, commented out, at its default.
@@ -81,14 +103,12 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::documents::keep;
 
     #[test]
-    fn the_readme_lists_every_setting() {
-        let readme = include_str!("../../../README.md");
-        let begin = "| setting | default | changes with a | |\n|---|---|---|---|\n";
-        let rows = readme.split_once(begin).and_then(|(_, rest)| rest.split_once("<!-- end of settings -->"));
-        let (rows, _) = rows.expect("the README has a table of settings");
-        assert_eq!(rows, readme_rows(), "put these rows into README.md:\n{}", readme_rows());
+    fn the_documents_list_every_setting() {
+        keep("README.md", "settings", &overview());
+        keep("daemon/SETTINGS.md", "settings", &table());
     }
 
     #[test]

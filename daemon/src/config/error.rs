@@ -93,7 +93,7 @@ pub enum Problem {
         nearest: String,
     },
     /// A file that is not TOML.
-    #[error("{message} ({}, line {line})", .path.display())]
+    #[error("{message} ({}, line {line}); a setting is a line such as memory_cap = \"64MiB\"", .path.display())]
     Syntax {
         /// The file.
         path: PathBuf,
@@ -103,7 +103,7 @@ pub enum Problem {
         message: String,
     },
     /// A file that cannot be read.
-    #[error("cannot read the configuration file {}: {source}", .path.display())]
+    #[error("cannot read the configuration file {}: {source}; let this user read it, or name another with --config", .path.display())]
     Read {
         /// The file.
         path: PathBuf,

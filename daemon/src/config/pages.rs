@@ -24,7 +24,10 @@ const FILES: &[(&str, &str)] = &[
         "/var/lib/larder, ~/.local/state/larder",
         "The data: larder.db, its log, journals, a reserve, and the list of hot keys.",
     ),
-    ("/run/larder/larder.sock, $XDG_RUNTIME_DIR/larder/larder.sock", "The socket."),
+    (
+        "/run/larder/larder.sock, $XDG_RUNTIME_DIR/larder/larder.sock, ~/.local/state/larder/larder.sock",
+        "The socket.",
+    ),
 ];
 
 /// The completions of a shell.

@@ -9,13 +9,15 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
+use larder_protocol::places::OwnSockets;
+
 /// The environment variables, the user and where session directories are.
 #[derive(Clone, Debug)]
 pub struct Environment {
     variables: BTreeMap<OsString, OsString>,
     uid: u32,
-    /// Parent of the session directories, /run/user; elsewhere in tests.
-    sessions: PathBuf,
+    /// The root directory, below which session directories are; elsewhere in tests.
+    root: PathBuf,
 }
 
 impl Environment {
@@ -36,7 +38,7 @@ impl Environment {
         Self {
             variables: variables.filter(|(_, value)| !value.is_empty()).collect(),
             uid,
-            sessions: PathBuf::from("/run/user"),
+            root: PathBuf::from("/"),
         }
     }
 
@@ -62,19 +64,14 @@ impl Environment {
 
     /// Where the socket is when nothing says otherwise; or what is missing.
     pub(super) fn default_socket(&self) -> Result<PathBuf, String> {
-        let file = Path::new("larder/larder.sock");
-        if let Some(runtime) = self.directory("XDG_RUNTIME_DIR") {
-            return Ok(runtime.join(file));
-        }
-        if self.is_root() {
-            return Ok(Path::new("/run").join(file));
-        }
-        // Set by a login session; absent from `su`, cron and many containers although the directory may be there.
-        let session = self.sessions.join(self.uid.to_string());
-        if session.is_dir() {
-            return Ok(session.join(file));
-        }
-        Err(format!("XDG_RUNTIME_DIR is not set and there is no {}", session.display()))
+        let variable = |name: &str| self.get(name).map(OsStr::to_owned);
+        let OwnSockets { in_session, otherwise } = OwnSockets::of(variable, Some(self.uid), &self.root);
+        // `su`, cron and many containers have none.
+        let is_there = |socket: &PathBuf| socket.ancestors().nth(2).is_some_and(Path::is_dir);
+        in_session
+            .filter(is_there)
+            .or(otherwise)
+            .ok_or_else(|| "neither XDG_RUNTIME_DIR nor XDG_STATE_HOME nor HOME is set".to_owned())
     }
 
     /// Where the data is when nothing says otherwise; or what is missing.
@@ -103,8 +100,8 @@ impl Environment {
     }
 
     #[cfg(test)]
-    pub(super) fn with_sessions(mut self, sessions: &Path) -> Self {
-        self.sessions = sessions.to_path_buf();
+    pub(super) fn with_root(mut self, root: &Path) -> Self {
+        self.root = root.to_path_buf();
         self
     }
 }
@@ -136,17 +133,18 @@ mod tests {
 
         let bare = Environment::new(1000, none);
         assert!(bare.default_data().unwrap_err().contains("HOME"));
+        assert!(Environment::new(1000, [("HOME", "relative")]).default_data().is_err());
         assert_eq!(bare.default_file(), None);
     }
 
     #[test]
     fn a_session_directory_serves_without_the_variable() {
-        let sessions = tempfile::tempdir().unwrap();
-        let none: [(&str, &str); 0] = [];
-        let user = Environment::new(1000, none).with_sessions(sessions.path());
-        assert!(user.default_socket().unwrap_err().contains("XDG_RUNTIME_DIR is not set"));
-        std::fs::create_dir(sessions.path().join("1000")).unwrap();
-        assert_eq!(user.default_socket().unwrap(), sessions.path().join("1000/larder/larder.sock"));
+        let root = tempfile::tempdir().unwrap();
+        let user = Environment::new(1000, [("HOME", "/h")]).with_root(root.path());
+        assert_eq!(user.default_socket().unwrap(), Path::new("/h/.local/state/larder/larder.sock"));
+        let session = root.path().join("run/user/1000");
+        std::fs::create_dir_all(&session).unwrap();
+        assert_eq!(user.default_socket().unwrap(), session.join("larder/larder.sock"));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The table of settings. To add one: a field in [`Settings`](super::Settings), a row in `rows.rs`.
 //!
 //! Used by everything in this module that reads, checks, prints or documents settings, and by whatever else lists them
-//! (CONFIG GET, the example file, README's table). Knows values as text and as fields; never where a text came from.
+//! (CONFIG GET, the example file, SETTINGS.md). Knows values as text and as fields; never where a text came from.
 
 mod rows;
 

@@ -10,7 +10,7 @@ use super::answers::wire_of;
 use super::{Connection, Pause};
 use crate::buffer::FETCHED_MAX;
 use crate::cache::{Stop, Taking, View};
-use crate::clients::Client;
+use crate::clients::{Client, Paused};
 use crate::clock::Stopwatch;
 use crate::cmd::{self, Host, Run, Spec};
 use crate::error::CommandError;
@@ -34,12 +34,17 @@ impl Connection {
         if host.cache.is_held() {
             return Pause::Held;
         }
-        let paused = host.paused().map(|(paused, _)| paused);
-        let key_bytes_max = host.settings().max_key_bytes;
-        // Only commands that end this run change it.
-        let unusual = client.is_unusual();
+        // Only commands that end this run change what it goes by.
+        let steps = Steps {
+            host,
+            client,
+            key_bytes_max: host.settings().max_key_bytes,
+            unusual: client.is_unusual(),
+            paused: host.paused().map(|(paused, _)| paused),
+            room_for_entries: host.cache.has_room(Taking::Entries),
+            room_for_deletions: host.cache.has_room(Taking::Deletions),
+        };
         let output_max = output.all().output_limit(host.settings().output_limit_bytes);
-        let room = (host.cache.has_room(Taking::Entries), host.cache.has_room(Taking::Deletions));
         let answers = output.ready();
         let from = *next;
         let mut tally = Tally::begin(host);
@@ -54,54 +59,18 @@ impl Connection {
                 let request = requests.get(*next, input.bytes());
                 view.begin_command();
                 let mut called = None;
-                let resolved = cmd::resolve(request, key_bytes_max).and_then(|(index, spec)| {
-                    cmd::check_permission(spec, request, client)?;
-                    Ok((index, spec))
-                });
-                let done = match resolved {
-                    Err(error) => Err(Stop::Error(rejected(request, error, client, view))),
-                    Ok((index, spec)) => {
-                        let admitted = if unusual { admit(request, spec, client, host) } else { None };
-                        if let Some(answer) = admitted {
-                            answer.map_err(|error| Stop::Error(cmd::refuse(request, client, error, view)))
-                        } else {
-                            if paused.is_some_and(|paused| spec.is_held_back_by(paused)) {
-                                return Pause::Held;
-                            }
-                            let Run::Step(run) = spec.run.of(request) else {
-                                return Pause::Other(index, spec);
-                            };
-                            if match spec.class.taking() {
-                                Some(Taking::Entries) => !room.0,
-                                Some(Taking::Deletions) => !room.1,
-                                None => false,
-                            } {
-                                return Pause::NoRoom;
-                            }
-                            if view.turn_is_full() {
-                                return Pause::TurnFull;
-                            }
-                            let big = is_big(request).then(Stopwatch::start);
-                            view.name_command(spec.name);
-                            let done = run(request, view);
-                            if matches!(done, Err(Stop::Missing)) {
-                                look_ahead(requests, input.bytes(), *next + 1, view);
-                                return Pause::Missing;
-                            }
-                            if let Some(watch) = big {
-                                tally.took(index, &watch, view);
-                                host.note_duration(request, watch.us(), client);
-                            } else {
-                                tally.called(index);
-                            }
-                            called = Some(index);
-                            done
+                let done = match steps.take(request, &mut called, &mut tally, view) {
+                    Ok(done) => done,
+                    Err(pause) => {
+                        if matches!(pause, Pause::Missing) {
+                            look_ahead(requests, input.bytes(), *next + 1, view);
                         }
+                        return pause;
                     }
                 };
                 let start = answers.len();
                 let wire = wire_of(request, client);
-                let wanted = !unusual || client.wants_answer();
+                let wanted = !steps.unusual || client.wants_answer();
                 match done {
                     Ok(reply) if wanted => encode(&reply, wire, answers),
                     Ok(_) => {}
@@ -132,6 +101,75 @@ impl Connection {
             *turn = now;
         }
         pause
+    }
+}
+
+/// What a run of steps goes by.
+struct Steps<'a> {
+    host: &'a Host,
+    client: &'a Client,
+    key_bytes_max: usize,
+    /// See [`Client::is_unusual`].
+    unusual: bool,
+    paused: Option<Paused>,
+    room_for_entries: bool,
+    room_for_deletions: bool,
+}
+
+impl Steps<'_> {
+    /// What a request is answered, or why the run ends before it. `called` becomes its command where that has run.
+    #[inline]
+    fn take(
+        &self,
+        request: Request<'_>,
+        called: &mut Option<usize>,
+        tally: &mut Tally<'_>,
+        view: &mut View<'_>,
+    ) -> Result<Result<Reply, Stop>, Pause> {
+        let Self { host, client, .. } = *self;
+        let resolved = cmd::resolve(request, self.key_bytes_max).and_then(|(index, spec)| {
+            cmd::check_permission(spec, request, client)?;
+            Ok((index, spec))
+        });
+        let (index, spec) = match resolved {
+            Ok(found) => found,
+            Err(error) => return Ok(Err(Stop::Error(rejected(request, error, client, view)))),
+        };
+        if self.unusual
+            && let Some(answer) = admit(request, spec, client, host)
+        {
+            return Ok(answer.map_err(|error| Stop::Error(cmd::refuse(request, client, error, view))));
+        }
+        if self.paused.is_some_and(|paused| spec.is_held_back_by(paused)) {
+            return Err(Pause::Held);
+        }
+        let Run::Step(run) = spec.run.of(request) else {
+            return Err(Pause::Other(index, spec));
+        };
+        if match spec.class.taking() {
+            Some(Taking::Entries) => !self.room_for_entries,
+            Some(Taking::Deletions) => !self.room_for_deletions,
+            None => false,
+        } {
+            return Err(Pause::NoRoom);
+        }
+        if view.turn_is_full() {
+            return Err(Pause::TurnFull);
+        }
+        let big = is_big(request).then(Stopwatch::start);
+        view.name_command(spec.name);
+        let done = run(request, view);
+        if matches!(done, Err(Stop::Missing)) {
+            return Err(Pause::Missing);
+        }
+        if let Some(watch) = big {
+            tally.took(index, &watch, view);
+            host.note_duration(request, watch.us(), client);
+        } else {
+            tally.called(index);
+        }
+        *called = Some(index);
+        Ok(done)
     }
 }
 

@@ -3,12 +3,14 @@
 //! Used by whoever makes a client. The default socket is found by the daemon's own rules, from the environment. Opens
 //! nothing.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Error;
+use crate::places;
 
 /// Told of errors that a caller does not get to see: see [`Options::on_error`].
 pub type ErrorHook = Arc<dyn Fn(&Error) + Send + Sync>;
@@ -58,8 +60,8 @@ impl Options {
         Self::default()
     }
 
-    /// The daemon's socket. Otherwise `$LARDER_SOCKET`, `$XDG_RUNTIME_DIR/larder/larder.sock`, for root
-    /// `/run/larder/larder.sock`, `/run/user/UID/larder/larder.sock`, `/run/larder/larder.sock`, the first that applies.
+    /// The daemon's socket. Otherwise what `$LARDER_SOCKET` names; otherwise that of the user's own daemon or the machine's, in
+    /// the order of [`places`](crate::places::sockets).
     pub fn socket(mut self, path: impl Into<PathBuf>) -> Self {
         self.socket = Some(path.into());
         self
@@ -133,36 +135,29 @@ impl fmt::Debug for Options {
 /// # Errors
 /// If nothing in the environment says so and no daemon's socket is in the usual places.
 pub fn default_socket() -> Result<PathBuf, Error> {
-    find_socket(|name| std::env::var_os(name).map(PathBuf::from), Path::new("/"))
+    // Set to nothing is not set.
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    find_socket(set, Path::new("/"))
 }
 
-/// As [`default_socket`], for these variables and the directories below `root`.
-fn find_socket(variable: impl Fn(&str) -> Option<PathBuf>, root: &Path) -> Result<PathBuf, Error> {
+/// As [`default_socket`], for these variables and the directories below `root`: the first place where there is a socket. Where
+/// the user has a session, a daemon may come up there later.
+fn find_socket(variable: impl Fn(&str) -> Option<OsString>, root: &Path) -> Result<PathBuf, Error> {
     use std::os::unix::fs::MetadataExt as _;
-    let file = Path::new("larder/larder.sock");
-    let set = |name| variable(name).filter(|path| !path.as_os_str().is_empty());
-    if let Some(socket) = set("LARDER_SOCKET") {
-        return Ok(socket);
-    }
-    if let Some(runtime) = set("XDG_RUNTIME_DIR").filter(|path| path.is_absolute()) {
-        let socket = runtime.join(file);
-        let of_the_machine = root.join("run").join(file);
-        // A login session has its directory also where the daemon is the machine's service.
-        return Ok(if !socket.exists() && of_the_machine.exists() { of_the_machine } else { socket });
-    }
+    let is_certain = ["LARDER_SOCKET", "XDG_RUNTIME_DIR"]
+        .iter()
+        .any(|name| variable(name).is_some_and(|value| !value.is_empty()));
     // Whose process this is, without a crate for one system call.
     let user = std::fs::metadata("/proc/self").map(|own| own.uid()).ok();
-    if user == Some(0) {
-        return Ok(root.join("run").join(file));
+    let places = places::sockets(variable, user, root);
+    let there = places.iter().find(|socket| socket.exists());
+    match there.or_else(|| places.first().filter(|_| is_certain || user == Some(0))) {
+        Some(socket) => Ok(socket.clone()),
+        None => {
+            let looked: Vec<_> = places.iter().map(|place| place.display().to_string()).collect();
+            Err(Error::NoSocket(format!("there is none at {}", looked.join(" or "))))
+        }
     }
-    let session = user.map(|user| root.join("run/user").join(user.to_string()));
-    let places = session.into_iter().chain([root.join("run")]).map(|directory| directory.join(file));
-    places.into_iter().find(|socket| socket.exists()).ok_or_else(|| {
-        Error::NoSocket(format!(
-            "XDG_RUNTIME_DIR is not set and there is no {}",
-            root.join("run").join(file).display()
-        ))
-    })
 }
 
 #[cfg(test)]
@@ -171,7 +166,7 @@ mod tests {
 
     fn found(variables: &[(&str, &str)], root: &Path) -> PathBuf {
         let variable = |name: &str| {
-            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| PathBuf::from(value))
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value))
         };
         find_socket(variable, root).expect("there is one")
     }

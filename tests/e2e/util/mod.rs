@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use client::{Client, Stats};
 pub(crate) use daemon::{Daemon, Outcome, binary, larderd, run};
-pub(crate) use tool::{bash, missing, succeeds, tool};
+pub(crate) use tool::{bash, missing, python_knows_redis, succeeds, tool};
 pub(crate) use transcript::Transcript;
 pub(crate) use wire::{Reply, encode, split_words};
 

@@ -12,6 +12,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("apt-cache", "apt"),
     ("bash", "bash"),
     ("dpkg", "dpkg"),
+    ("git", "git"),
     ("man", "man-db"),
     ("nc", "netcat-openbsd"),
     ("nsenter", "util-linux"),
@@ -60,6 +61,16 @@ fn is_usable(name: &str, path: &Path) -> bool {
     }
     let help = Command::new(path).arg("-h").stdin(Stdio::null()).output();
     help.is_ok_and(|help| String::from_utf8_lossy(&help.stderr).contains("OpenBSD"))
+}
+
+/// Whether Python has redis-py; notes it where it has not.
+#[track_caller]
+pub(crate) fn python_knows_redis() -> bool {
+    let probe = run(Command::new("python3").args(["-c", "import redis"]).stdin(Stdio::null()));
+    if !probe.status.success() {
+        missing("redis-py", "pip install redis, or apt-get install python3-redis");
+    }
+    probe.status.success()
 }
 
 /// Runs a program that should succeed and returns what it printed on standard output.

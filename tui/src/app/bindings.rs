@@ -1,4 +1,4 @@
-//! The keys, in one table: what the app acts on, what the help and the footer show, and what the README lists.
+//! The keys, in one table: what the app acts on, what the help and the footer show, and what tui/README.md lists.
 
 use super::msg::Key;
 
@@ -147,11 +147,11 @@ mod tests {
     }
 
     #[test]
-    fn the_readme_lists_every_key() {
-        let readme = include_str!("../../../README.md");
+    fn the_page_lists_every_key() {
+        let readme = include_str!("../../README.md");
         for Binding { shown, help, .. } in BINDINGS {
             let row = format!("| `{shown}` | {help} |");
-            assert!(readme.contains(&row), "put this row into README.md, section Watching it:\n{row}");
+            assert!(readme.contains(&row), "put this row into tui/README.md:\n{row}");
         }
     }
 }

@@ -43,9 +43,21 @@ pub enum LinkError {
 impl std::fmt::Display for LinkError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Io(error) => write!(f, "{error}"),
-            Self::Closed => f.write_str("the daemon closed the connection"),
-            Self::Decode(error) => write!(f, "{error}"),
+            Self::Io(error) => match error.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => write!(
+                    f,
+                    "nobody listens ({error}); start larderd, or name its socket with --socket or LARDER_SOCKET"
+                ),
+                io::ErrorKind::PermissionDenied => {
+                    write!(
+                        f,
+                        "{error}: whoever owns the socket says who may use it (socket_mode, socket_group)"
+                    )
+                }
+                _ => write!(f, "{error}"),
+            },
+            Self::Closed => f.write_str("the daemon closed the connection; its log says why"),
+            Self::Decode(error) => write!(f, "{error}; is it larderd that listens there?"),
             Self::Refused(error) => write!(f, "the daemon says: {error}"),
         }
     }

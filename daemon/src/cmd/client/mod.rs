@@ -10,6 +10,7 @@ use larder_protocol::limits::NAME_BYTES;
 use larder_protocol::{Reply, Request};
 
 use super::help::subcommands;
+use super::subcommands::misused;
 use super::{Class, Client, Group, Host, Keys, Run, Spec, args};
 use crate::clients::{Paused, Replies};
 use crate::error::{CommandError, shown};
@@ -33,79 +34,49 @@ pub(super) fn addresses(client: &Client, host: &Host) -> [String; 2] {
     }
 }
 
-/// Subcommands, and how many words a request with them has, at least and at most.
-const SUBCOMMANDS: &[(&str, &str, usize, usize)] = &[
-    ("id", "client|id", 2, 2),
-    ("info", "client|info", 2, 2),
-    ("list", "client|list", 2, usize::MAX),
-    ("kill", "client|kill", 3, usize::MAX),
-    ("getname", "client|getname", 2, 2),
-    ("setname", "client|setname", 3, 3),
-    ("setinfo", "client|setinfo", 4, 4),
-    ("reply", "client|reply", 3, 3),
-    ("pause", "client|pause", 3, 4),
-    ("unpause", "client|unpause", 2, 2),
-    ("unblock", "client|unblock", 3, 4),
-    ("no-evict", "client|no-evict", 3, 3),
-    ("no-touch", "client|no-touch", 3, 3),
-    ("tracking", "client|tracking", 3, usize::MAX),
-    ("trackinginfo", "client|trackinginfo", 2, 2),
-    ("caching", "client|caching", 3, 3),
-    ("getredir", "client|getredir", 2, 2),
-    ("help", "client|help", 2, 2),
-];
-
 fn run(request: Request<'_>, client: &Rc<Client>, host: &Host) -> Result<Reply, CommandError> {
-    let word = request.arg(0);
-    let Some((subcommand, full_name, least, most)) =
-        SUBCOMMANDS.iter().find(|(name, ..)| word.eq_ignore_ascii_case(name.as_bytes()))
-    else {
-        return Err(CommandError::UnknownSubcommand { command: "CLIENT", subcommand: shown(word) });
-    };
-    if !(least..=most).contains(&&request.len()) {
-        return Err(CommandError::Arity(full_name));
-    }
-    match *subcommand {
-        "id" => Ok(Reply::Int(client.id as i64)),
-        "info" => Ok(Reply::text(list::line(client, host))),
-        "list" => Ok(Reply::text(list::lines(&list::Wanted::parse(request)?, host))),
-        "kill" => kill::run(request, client, host),
-        "getname" if client.name.borrow().is_empty() => Ok(Reply::Nil),
-        "getname" => Ok(Reply::bulk(client.name.borrow().clone())),
-        "setname" => {
+    match &request.arg(0).to_ascii_lowercase()[..] {
+        b"id" => Ok(Reply::Int(client.id as i64)),
+        b"info" => Ok(Reply::text(list::line(client, host))),
+        b"list" => Ok(Reply::text(list::lines(&list::Wanted::parse(request)?, host))),
+        b"kill" => kill::run(request, client, host),
+        b"getname" if client.name.borrow().is_empty() => Ok(Reply::Nil),
+        b"getname" => Ok(Reply::bulk(client.name.borrow().clone())),
+        b"setname" => {
             client.name.replace(checked_name(request.arg(1))?);
             Ok(Reply::OK)
         }
-        "setinfo" => set_info(request.arg(1), request.arg(2), client),
-        "reply" => set_replies(request.arg(1), client),
-        "pause" => pause(request, host),
-        "unpause" => {
+        b"setinfo" => set_info(request.arg(1), request.arg(2), client),
+        b"reply" => set_replies(request.arg(1), client),
+        b"pause" => pause(request, host),
+        b"unpause" => {
             host.unpause();
             Ok(Reply::OK)
         }
         // Nobody ever waits for a key.
-        "unblock" => match args::integer(request.arg(1)) {
+        b"unblock" => match args::integer(request.arg(1)) {
             Some(_) => Ok(Reply::Int(0)),
             None => Err(CommandError::NotAnInteger),
         },
-        "no-evict" => {
+        b"no-evict" => {
             client.no_evict.set(on_or_off(request.arg(1))?);
             Ok(Reply::OK)
         }
         // Reads never reorder anything by client, so either answer already holds.
-        "no-touch" => on_or_off(request.arg(1)).map(|_| Reply::OK),
-        "tracking" if request.len() == 3 && !on_or_off(request.arg(1))? => Ok(Reply::OK),
-        "tracking" => Err(CommandError::NoTracking),
-        "trackinginfo" => Ok(Reply::Map(vec![
+        b"no-touch" => on_or_off(request.arg(1)).map(|_| Reply::OK),
+        b"tracking" if request.len() == 3 && !on_or_off(request.arg(1))? => Ok(Reply::OK),
+        b"tracking" => Err(CommandError::NoTracking),
+        b"trackinginfo" => Ok(Reply::Map(vec![
             (Reply::bulk("flags"), Reply::Set(vec![Reply::bulk("off")])),
             (Reply::bulk("redirect"), Reply::Int(-1)),
             (Reply::bulk("prefixes"), Reply::Array(Vec::new())),
         ])),
-        "caching" => Err(CommandError::Named(
+        b"caching" => Err(CommandError::Named(
             "CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled",
         )),
-        "getredir" => Ok(Reply::Int(-1)),
-        _ => Ok(subcommands(&SPEC)),
+        b"getredir" => Ok(Reply::Int(-1)),
+        b"help" => Ok(subcommands(&SPEC)),
+        _ => Err(misused(&SPEC, request)),
     }
 }
 

@@ -17,9 +17,10 @@ use sha1_smol::Sha1;
 
 use super::args::required_integer;
 use super::help::subcommands;
+use super::subcommands::misused;
 use super::{Class, Client, Group, Host, Job, Keys, Run, Spec, StepFn, args};
 use crate::cache::{Stop, View};
-use crate::error::{CommandError, shown};
+use crate::error::CommandError;
 use crate::glob::Pattern;
 use canonical::canonical;
 use known::Does;
@@ -169,18 +170,18 @@ fn by_sha1(request: Request<'_>, view: &mut View<'_>) -> Result<Reply, Stop> {
 }
 
 fn script(request: Request<'_>, _: &Rc<Client>, _: &Host) -> Result<Reply, CommandError> {
-    match (&request.arg(0).to_ascii_lowercase()[..], request.len()) {
-        (b"load", 3) => {
+    match &request.arg(0).to_ascii_lowercase()[..] {
+        b"load" => {
             recognise(request.arg(1))?;
             Ok(Reply::bulk(sha1(request.arg(1))))
         }
-        (b"exists", 3..) => {
+        b"exists" => {
             let known = |sha| Reply::Int(i64::from(remembered(sha).is_some()));
             Ok(Reply::Array(request.tail(1).map(known).collect()))
         }
-        (b"flush", count) => {
+        b"flush" => {
             if let Some(word) = request.get(1)
-                && (count > 3
+                && (request.len() > 3
                     || ![&b"async"[..], b"sync"].iter().any(|known| word.eq_ignore_ascii_case(known)))
             {
                 return Err(CommandError::Named("SCRIPT FLUSH only support SYNC|ASYNC option"));
@@ -188,12 +189,9 @@ fn script(request: Request<'_>, _: &Rc<Client>, _: &Host) -> Result<Reply, Comma
             LEARNED.lock().unwrap_or_else(PoisonError::into_inner).clear();
             Ok(Reply::OK)
         }
-        (b"kill", 2) => Err(CommandError::NothingToKill),
-        (b"help", 2) => Ok(subcommands(&SCRIPT)),
-        (b"load", _) => Err(CommandError::Arity("script|load")),
-        (b"exists", _) => Err(CommandError::Arity("script|exists")),
-        (b"kill", _) => Err(CommandError::Arity("script|kill")),
-        _ => Err(CommandError::UnknownSubcommand { command: "SCRIPT", subcommand: shown(request.arg(0)) }),
+        b"kill" => Err(CommandError::NothingToKill),
+        b"help" => Ok(subcommands(&SCRIPT)),
+        _ => Err(misused(&SCRIPT, request)),
     }
 }
 
@@ -273,11 +271,11 @@ mod tests {
         }
         bench.check(
             &format!("EVALSHA {PY_RELEASE} 1 k"),
-            "-ERR the script needs more keys or arguments than it was given",
+            "-ERR the script needs more keys or arguments than it was given; the helper that it is of sends them all",
         );
         bench.check(
             &format!("EVALSHA {PY_RELEASE} 0 k"),
-            "-ERR the script needs more keys or arguments than it was given",
+            "-ERR the script needs more keys or arguments than it was given; the helper that it is of sends them all",
         );
         let unknown = bench.run("EVAL \"return redis.call('lpush', KEYS[1], 1)\" 1 k");
         assert!(matches!(&unknown, Reply::Error(text) if text.contains("has no Lua")), "{unknown:?}");

@@ -180,13 +180,14 @@ fn settings_that_do_not_go_together_are_refused() {
 }
 
 #[test]
-fn a_user_without_a_session_is_told_which_option_helps() {
+fn a_user_without_a_home_is_told_which_option_helps() {
     let nowhere = tempfile::tempdir().unwrap();
-    let environment = Environment::new(1000, [("HOME", "/h")]).with_sessions(nowhere.path());
+    let none: [(&str, &str); 0] = [];
+    let environment = Environment::new(4_294_967_294, none).with_root(nowhere.path());
     let load = |words: &[&str]| load(words.iter().map(OsString::from), &environment, "");
-    let error = load(&["larderd"]).unwrap_err().to_string();
+    let error = load(&["larderd", "--data", "/x/d"]).unwrap_err().to_string();
     assert!(error.contains("--socket or LARDER_SOCKET") && error.contains("XDG_RUNTIME_DIR"), "{error}");
-    assert!(load(&["larderd", "--socket", "/x/s"]).is_ok());
+    assert!(load(&["larderd", "--data", "/x/d", "--socket", "/x/s"]).is_ok());
 }
 
 #[test]

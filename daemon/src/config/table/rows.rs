@@ -47,7 +47,7 @@ macro_rules! settings {
 settings! {
     Places {
         "socket": Path(socket) =
-            PerUser("$XDG_RUNTIME_DIR/larder/larder.sock, for root /run/larder/larder.sock"), restart,
+            PerUser("larder/larder.sock in $XDG_RUNTIME_DIR or ~/.local/state, for root /run/larder/larder.sock"), restart,
             "Unix socket to listen on";
         "socket_mode": Mode(socket_mode) = Text("0600"), restart,
             "Permission bits of the socket; who may write to it may connect";

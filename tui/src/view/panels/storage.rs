@@ -23,10 +23,13 @@ const NEARLY_FULL: f64 = 0.9;
 /// Lines of text, and how high a chart below them is at least.
 const CHART_MIN: u16 = 6;
 
-impl Widget for Storage<'_> {
-    fn render(self, area: Rect, buf: &mut Buffer) {
-        let scene = self.0;
-        let (model, look) = (scene.app.shown(), scene.look);
+/// A name and its figure.
+type Figure = (&'static str, String);
+
+impl Storage<'_> {
+    /// How full memory and disk are.
+    fn gauges(&self) -> [Gauge<'_>; 2] {
+        let (model, look) = (self.0.app.shown(), self.0.look);
         let usage = |used, cap| {
             let (used, cap) = (model.stat(used), model.stat(cap));
             let share = (cap > 0.0).then(|| used / cap);
@@ -42,56 +45,59 @@ impl Widget for Storage<'_> {
             (_, true) => (" disk !", Role::Warn),
             _ => (" disk", Role::Disk),
         };
-        let gauges = [
+        [
             Gauge { name: " memory", share: memory, text: memory_text, role: Role::Memory, look },
             Gauge { name: disk_name, share: disk, text: disk_text, role: disk_role, look },
-        ];
+        ]
+    }
+
+    /// The figures below, two in a line. Where entries have no panel of their own, they come first.
+    fn figures(&self) -> Vec<[Figure; 2]> {
+        let model = self.0.app.shown();
+        let evicted = ("evicted", rate(model.rate_now(Column::Evictions)));
+        let mut lines = Vec::new();
+        if !self.0.app.panels().contains(&Panel::Entries) {
+            let expired = count(model.stat(Stat::EntriesExpired));
+            lines.push([("entries", count(model.stat(Stat::Entries))), ("expired", expired)]);
+            lines.push([("lag", span(model.expiry_lag_ms())), evicted.clone()]);
+        }
+        let buffered = count(model.stat(Stat::BufferEntries));
+        lines.push([("buffer", bytes(model.stat(Stat::BufferBytes))), ("writes", buffered)]);
+        let wal = bytes(model.stat(Stat::WalBytes));
+        lines.push([("journal", bytes(model.stat(Stat::JournalBytes))), ("WAL", wal)]);
+        lines.push([evicted, ("dropped", rate(model.rate_now(Column::MemoryEvictions)))]);
+        lines
+    }
+
+    fn draw_figures(&self, line: [Figure; 2], area: Rect, buf: &mut Buffer) {
+        let look = self.0.look;
+        for (at, (name, value)) in line.into_iter().enumerate() {
+            let x = area.x + 1 + at as u16 * 19;
+            let room = usize::from(area.right().saturating_sub(x));
+            if room > 0 {
+                buf.set_stringn(x, area.y, name, room, look.style(Role::Dim));
+                let (x, room) = ((x + 8).min(area.right() - 1), room.saturating_sub(8));
+                buf.set_stringn(x, area.y, format!("{value:>9}"), room, look.style(Role::Text));
+            }
+        }
+    }
+}
+
+impl Widget for Storage<'_> {
+    fn render(self, area: Rect, buf: &mut Buffer) {
+        let scene = self.0;
         let mut y = area.y;
-        for gauge in gauges {
+        for gauge in self.gauges() {
             if y < area.bottom() {
                 gauge.render(Rect { y, height: 1, width: area.width.saturating_sub(1), ..area }, buf);
             }
             y += 1;
         }
-        let entries = [
-            [
-                ("entries", count(model.stat(Stat::Entries))),
-                ("expired", count(model.stat(Stat::EntriesExpired))),
-            ],
-            [("lag", span(model.expiry_lag_ms())), ("evicted", rate(model.rate_now(Column::Evictions)))],
-        ];
-        let files = [
-            [
-                ("buffer", bytes(model.stat(Stat::BufferBytes))),
-                ("writes", count(model.stat(Stat::BufferEntries))),
-            ],
-            [("journal", bytes(model.stat(Stat::JournalBytes))), ("WAL", bytes(model.stat(Stat::WalBytes)))],
-            [
-                ("evicted", rate(model.rate_now(Column::Evictions))),
-                ("dropped", rate(model.rate_now(Column::MemoryEvictions))),
-            ],
-        ];
-        // Where entries have no panel of their own, they come first.
-        let apart = scene.app.panels().contains(&Panel::Entries);
-        for pair in entries.into_iter().filter(|_| !apart).chain(files) {
+        for line in self.figures() {
             if y >= area.bottom() {
                 return;
             }
-            for (at, (name, value)) in pair.into_iter().enumerate() {
-                let x = area.x + 1 + at as u16 * 19;
-                let room = usize::from(area.right().saturating_sub(x));
-                if room > 0 {
-                    buf.set_stringn(x, y, name, room, look.style(Role::Dim));
-                    let value = format!("{value:>9}");
-                    buf.set_stringn(
-                        (x + 8).min(area.right() - 1),
-                        y,
-                        value,
-                        room.saturating_sub(8),
-                        look.style(Role::Text),
-                    );
-                }
-            }
+            self.draw_figures(line, Rect { y, height: 1, ..area }, buf);
             y += 1;
         }
         let left = area.bottom().saturating_sub(y);
