@@ -31,7 +31,6 @@
 //! | [`differential`] | random commands, answered as redis-server answers them |
 //! | [`readme`] | the tour of README.md, run as it stands there |
 //! | [`packages`] | real data: `tests/packages.py` on a sample of the machine's package list |
-//! | [`benchmarks`] | the scripts of `tests/bench/` run to their end |
 //! | [`architecture`] | house rules: who may name what, and how long a file may get |
 //! | [`systemd`] | as a service: in `tests/systemd/`, with a systemd of its own where that is possible |
 //! | [`util`] | the harness: daemon, client, optional tools, waiting |
@@ -49,7 +48,6 @@ mod admin;
 mod architecture;
 mod backup;
 mod basics;
-mod benchmarks;
 mod clients;
 mod corruption;
 mod delivery;
