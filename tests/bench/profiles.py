@@ -12,13 +12,14 @@ sends them while perf looks on:
  allocations  perf stat of probes on mimalloc's and libc's functions that allocate, per request: mimalloc is what the
               daemon's own code uses, libc what SQLite does
 
-Requests are counted by the daemon (`STATS`). Probes and tracepoints make it slower, so its figures of throughput mean nothing
+Probes and tracepoints make it slower, so its figures of throughput mean nothing
 meanwhile. Needs perf, root, and tracefs: mount -t tracefs tracefs /sys/kernel/tracing.
 """
 
 import argparse
 import collections
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -37,28 +38,47 @@ WORKLOADS = {
     "set-16": {"load": "set", "pipeline": 16},
 }
 # Of a library, and the functions of it that allocate. Rust asks mimalloc for memory through these only.
-ALLOCATE = {"larderd": ["mi_malloc_aligned", "mi_zalloc_aligned", "mi_realloc_aligned"], "libc.so.6": ["malloc", "calloc", "realloc"]}
+ALLOCATE = {
+    "larderd": ["mi_malloc_aligned", "mi_zalloc_aligned", "mi_realloc_aligned"],
+    "libc.so.6": ["malloc", "calloc", "realloc"],
+}
 FUNCTIONS_SHOWN = 14
+# What perf needs to have begun: it opens hundreds of tracepoints for each thread.
+LOOK_SECONDS = 2
 
 
-def perf(*words, **options):
-    done = subprocess.run(["perf", *words], capture_output=True, text=True, check=False, **options)
+def perf(*words):
+    done = subprocess.run(["perf", *words], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         common.fail(f"perf {' '.join(words[:2])} ended with {done.returncode}: {done.stderr.strip()[-500:]}")
-    return done
+    return done.stdout
 
 
-def cpu(server, seconds, directory):
+def watched(server, what, *words):
+    """A run while perf looks on: how many requests were answered, and what perf says."""
+    command = ["perf", *words, "-p", str(server.process.pid)]
+    looking = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # It has to have begun before the first request, and says nothing when it has.
+    time.sleep(LOOK_SECONDS)
+    answered = loads.once(server, **what)["answered"]
+    looking.send_signal(signal.SIGINT)
+    _, said = looking.communicate(timeout=common.HANG_SECONDS)
+    if looking.returncode not in (0, 128 + signal.SIGINT, -signal.SIGINT):
+        common.fail(f"{' '.join(command)} ended with {looking.returncode}: {said.strip()[-500:]}")
+    return answered, said
+
+
+def cpu(server, what, directory):
     """Shares by object, and the busiest functions."""
     data = os.path.join(directory, "perf.data")
-    perf("record", "-q", "-e", "cpu-clock", "-F", "4999", "-p", str(server.process.pid), "-o", data, "--", "sleep", str(seconds))
-    report = perf("report", "-i", data, "--stdio", "-q", "--no-children", "--sort", "dso,symbol", "-t", ";").stdout
+    watched(server, what, "record", "-q", "-e", "cpu-clock", "-F", "4999", "-o", data)
+    report = perf("report", "-i", data, "--stdio", "-q", "--no-children", "--sort", "dso,symbol", "-t", ";")
     objects, functions = collections.Counter(), []
     for line in report.splitlines():
-        if line.count(";") != 2 or line.startswith("#"):
+        parts = [part.strip() for part in line.split(";")]
+        if len(parts) < 3 or not parts[0].endswith("%"):
             continue
-        share, where, function = (part.strip() for part in line.split(";"))
-        share, where = float(share.rstrip("%")), "kernel" if where.startswith("[k") else where
+        share, where, function = float(parts[0].rstrip("%")), parts[1].strip("[]"), parts[2]
         objects[where] += share
         functions.append((share, where, function.removeprefix("[k] ").removeprefix("[.] ")))
     yield ["share of CPU", "where", "function"]
@@ -68,40 +88,39 @@ def cpu(server, seconds, directory):
         yield [f"{share:.1f} %", where, f"`{function}`"]
 
 
-def counted(server, seconds, events):
-    """How often each event came, per request that the daemon answered meanwhile."""
-    commands = common.stats(server)["commands"]
-    done = perf("stat", "-x", ";", "-e", events, "-p", str(server.process.pid), "--", "sleep", str(seconds))
-    commands = common.stats(server)["commands"] - commands
+def counted(server, what, events):
+    """How often each event came, per request."""
+    answered, said = watched(server, what, "stat", "-x", ";", "-e", events)
     found = collections.Counter()
-    for line in done.stderr.splitlines():
+    for line in said.splitlines():
         parts = line.split(";")
         if len(parts) > 2 and parts[0].isdigit() and int(parts[0]):
             found[parts[2]] += int(parts[0])
-    return {event: count / commands for event, count in found.most_common()}
+    return {event: count / answered for event, count in found.most_common()}
 
 
-def calls(server, seconds, _):
+def calls(server, what, _):
     yield ["per request", "system call", ""]
-    rates = counted(server, seconds, "syscalls:sys_enter_*")
+    rates = counted(server, what, "syscalls:sys_enter_*")
     for event, rate in rates.items():
         if rate >= 0.0005:
             yield [f"{rate:.3f}", f"`{event.removeprefix('syscalls:sys_enter_')}`", ""]
     yield [f"{sum(rates.values()):.3f}", "all", ""]
 
 
-def allocations(server, seconds, _):
+def allocations(server, what, _):
     yield ["per request", "function", "of"]
     for library, functions in ALLOCATE.items():
         path = server.programs.larderd if library == "larderd" else libc_of(server)
         group = "larder_" + library.split(".")[0]
-        subprocess.run(["perf", "probe", "-q", "-d", f"{group}:*"], stderr=subprocess.DEVNULL, check=False)
+        forget = ["perf", "probe", "-q", "-d", f"{group}:*"]
+        subprocess.run(forget, stderr=subprocess.DEVNULL, check=False)
         for function in functions:
             perf("probe", "-q", "-x", path, "--add", f"{group}:{function}={function}")
         try:
-            rates = counted(server, seconds, f"{group}:*")
+            rates = counted(server, what, f"{group}:*")
         finally:
-            subprocess.run(["perf", "probe", "-q", "-d", f"{group}:*"], stderr=subprocess.DEVNULL, check=False)
+            subprocess.run(forget, stderr=subprocess.DEVNULL, check=False)
         for event, rate in rates.items():
             yield [f"{rate:.3f}", f"`{event.partition(':')[2]}`", library]
         yield [f"{sum(rates.values()):.3f}", "all", library]
@@ -127,21 +146,20 @@ def main():
     if common.missing_tools("perf"):
         common.fail("needs perf (apt-get install linux-perf)")
     programs = run.build(options)
-    what = run.chosen(options.what, list(WHAT), "figure")
+    chosen = run.chosen(options.what, list(WHAT), "figure")
     for name in run.chosen(options.only, list(WORKLOADS), "workload"):
         with tempfile.TemporaryDirectory(prefix="larder-profile-") as directory:
             with servers.Running(servers.KINDS[0], programs, directory) as server:
                 loads.fill(server, KEYS)
                 server.settle()
                 loads.warm(server, KEYS)
-                with loads.Running(server, keys=KEYS, **WORKLOADS[name]) as running:
-                    time.sleep(1)
-                    for each in what:
-                        print(f"{name}: {each}", file=sys.stderr)
-                        header, *body = WHAT[each](server, options.seconds, directory)
-                        running.check()
-                        print(f"\n{name}: {each}\n")
-                        print("\n".join("| " + " | ".join(row) + " |" for row in [header, ["---:", "---", "---"], *body]))
+                what = {"keys": KEYS, "seconds": options.seconds, **WORKLOADS[name]}
+                for each in chosen:
+                    print(f"{name}: {each}", file=sys.stderr)
+                    server.settle()
+                    header, *body = WHAT[each](server, what, directory)
+                    print(f"\n{name}: {each}\n")
+                    print("\n".join("| " + " | ".join(row) + " |" for row in [header, ["---:", "---", "---"], *body]))
 
 
 if __name__ == "__main__":

@@ -46,8 +46,9 @@ def _charts(name, group):
     for figure in dict.fromkeys(result.figure for result in group):
         same = [result for result in group if result.figure == figure]
         unit = found.UNITS[figure]
-        yield f"{name}-{figure}", svg.bars(title, unit.text, [(each.name, _bars(each, figure, unit.scale)) for each in same])
-    with_cpu = [result for result in group if any(found.median(r, "cpu_us_per_request") is not None for r in result.rounds.values())]
+        groups = [(each.name, _bars(each, figure, unit.scale)) for each in same]
+        yield f"{name}-{figure}", svg.bars(title, unit.text, groups)
+    with_cpu = [each for each in group if any("cpu_us_per_request" in runs[0] for runs in each.rounds.values())]
     if with_cpu:
         groups = [(each.name, _bars(each, "cpu_us_per_request", 1)) for each in with_cpu]
         yield f"{name}-cpu", svg.bars(f"{title}: the server's CPU time", "us a request", groups)
@@ -83,7 +84,8 @@ def _over_numbers(name, title, group):
         at = _number(last)
         for server, rounds in result.rounds.items():
             value = found.median(rounds, result.figure)
-            lines.setdefault((what, result.figure), {}).setdefault(server, []).append((at, value / found.UNITS[result.figure].scale))
+            series = lines.setdefault((what, result.figure), {})
+            series.setdefault(server, []).append((at, value / found.UNITS[result.figure].scale))
     for (what, figure), series in lines.items():
         across = "threads" if name == "scaling" else "entries"
         label = re.sub(r"[^a-z0-9]+", "-", what.lower()).strip("-")
@@ -139,5 +141,9 @@ svg { display: block; max-width: 100%; margin: 1em 0 }
 def _table(header, body):
     if not body:
         return "<p>Not measured.</p>"
-    cells = lambda row, tag: "<tr>" + "".join(f"<{tag}>{html.escape(str(cell))}</{tag}>" for cell in row) + "</tr>"
+
+
+    def cells(row, tag):
+        return "<tr>" + "".join(f"<{tag}>{html.escape(str(cell))}</{tag}>" for cell in row) + "</tr>"
+
     return "<table>" + cells(header, "th") + "".join(cells(row, "td") for row in body) + "</table>"

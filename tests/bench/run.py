@@ -134,7 +134,8 @@ def build(options):
             common.fail("cannot build; --larderd and --load name what is built already")
     release = os.path.join(common.target_directory(), "release")
     larderd = options.larderd or os.path.join(release, "larderd")
-    return servers.Programs(common.checked(larderd, "--larderd"), common.checked(options.load or os.path.join(release, "larder-load"), "--load"))
+    load = options.load or os.path.join(release, "larder-load")
+    return servers.Programs(common.checked(larderd, "--larderd"), common.checked(load, "--load"))
 
 
 def chosen(only, available, what):
@@ -192,7 +193,8 @@ def parsed():
     parser.add_argument("--quick", action="store_true", help="little data: a try whether everything works")
     parser.add_argument("--json", metavar="FILE", help="write every single result there")
     parser.add_argument("--report", metavar="DIR", help="write a page with charts there")
-    parser.add_argument("--with", metavar="FILE", action="append", default=[], dest="earlier", help="results of an earlier run")
+    add = parser.add_argument
+    add("--with", metavar="FILE", action="append", default=[], dest="earlier", help="results of an earlier run")
     parser.add_argument("--larderd", metavar="PATH", help="the daemon; built unless named")
     parser.add_argument("--load", metavar="PATH", help="the load generator; built unless named")
     parser.add_argument("--bounds", metavar="PATH", help="the benchmark of that name; built unless named")

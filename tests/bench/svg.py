@@ -26,12 +26,13 @@ def colour(name):
 
 def _document(height, parts):
     style = "font-family:system-ui,sans-serif;font-size:12px;background:#fff"
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" style="{style}">'
-    return "\n".join([head, *parts, "</svg>\n"])
+    size = f'viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}"'
+    return "\n".join([f'<svg xmlns="http://www.w3.org/2000/svg" {size} style="{style}">', *parts, "</svg>\n"])
 
 
 def _text(x, y, text, anchor="start", weight="normal", fill="#111"):
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-weight="{weight}" fill="{fill}">{html.escape(text)}</text>'
+    how = f'text-anchor="{anchor}" font-weight="{weight}" fill="{fill}"'
+    return f'<text x="{x:.1f}" y="{y:.1f}" {how}>{html.escape(text)}</text>'
 
 
 def _line(x1, y1, x2, y2, stroke="#ddd", width=1.0):
@@ -76,9 +77,11 @@ def bars(title, unit, groups):
     for label, series in groups:
         parts.append(_text(LEFT - 8, y + len(series) * BAR / 2 + 4, label, "end"))
         for name, middle, low, high in series:
-            parts.append(f'<rect x="{LEFT}" y="{y}" width="{max(0.5, middle * scale):.1f}" height="{BAR - 2}" fill="{colour(name)}"/>')
+            size = f'width="{max(0.5, middle * scale):.1f}" height="{BAR - 2}"'
+            parts.append(f'<rect x="{LEFT}" y="{y}" {size} fill="{colour(name)}"/>')
             if high > low:
-                parts.append(_line(LEFT + low * scale, y + BAR / 2 - 1, LEFT + high * scale, y + BAR / 2 - 1, "#111", 1.5))
+                at = y + BAR / 2 - 1
+                parts.append(_line(LEFT + low * scale, at, LEFT + high * scale, at, "#111", 1.5))
             parts.append(_text(LEFT + high * scale + 5, y + BAR - 3, number(middle), fill="#444"))
             y += BAR
         y += GAP
@@ -88,18 +91,25 @@ def bars(title, unit, groups):
 def lines(title, unit, across, series, logarithmic=False):
     """Lines over numbers. `series` maps a name to pairs; `across` names the horizontal axis."""
     points = [point for found in series.values() for point in found]
-    top, bottom, left, right = 56, 300, 80, WIDTH - 30
+    top, bottom, left, right = 56, 300, 80, WIDTH - 50
     marks = ticks(max((y for _, y in points), default=1))
     place = math.log10 if logarithmic else float
     lowest = min(place(x) for x, _ in points)
     span = max(place(x) for x, _ in points) - lowest or 1
-    at_x = lambda x: left + (place(x) - lowest) / span * (right - left)
-    at_y = lambda y: bottom - y / marks[-1] * (bottom - top)
+
+    def at_x(x):
+        return left + (place(x) - lowest) / span * (right - left)
+
+    def at_y(y):
+        return bottom - y / marks[-1] * (bottom - top)
+
     parts = [_text(10, 20, f"{title}, {unit}", weight="bold"), *_legend(series, 40)]
     for mark in marks:
         parts += [_line(left, at_y(mark), right, at_y(mark)), _text(left - 8, at_y(mark) + 4, number(mark), "end")]
     values = sorted({x for x, _ in points})
-    for x in values if len(values) <= 8 else [value for value in ticks(values[-1], 8) if values[0] <= value <= values[-1]]:
+    if len(values) > 8:
+        values = [value for value in ticks(values[-1], 8) if values[0] <= value <= values[-1]]
+    for x in values:
         parts.append(_text(at_x(x), bottom + 18, number(x), "middle"))
     parts.append(_text((left + right) / 2, bottom + 36, across, "middle"))
     for name, found in series.items():

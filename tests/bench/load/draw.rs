@@ -4,8 +4,10 @@
 
 use std::str::FromStr;
 
-/// Draws that are made in advance: more than a run of some seconds sends without a pipeline.
-const DRAWS: usize = 1 << 21;
+/// Draws that are made in advance: some for each key, within bounds.
+const DRAWS_A_KEY: usize = 8;
+const DRAWS_MIN: usize = 1 << 16;
+const DRAWS_MAX: usize = 1 << 21;
 /// YCSB's skew.
 const THETA: f64 = 0.99;
 /// A prime, which scatters neighbours, unless it divides the number of keys.
@@ -48,13 +50,14 @@ impl Draws {
     /// Draws among `keys`; `reads` is the share of those that read.
     pub fn new(distribution: Distribution, keys: u32, reads: f64, seed: u64) -> Self {
         let mut random = Random::new(seed);
+        let draws = (keys as usize * DRAWS_A_KEY).clamp(DRAWS_MIN, DRAWS_MAX);
         let scattered = |number: u64| (number * SCATTER % u64::from(keys)) as u32;
         let numbers: Vec<u32> = match distribution {
             Distribution::Each => (0..u64::from(keys)).map(scattered).collect(),
-            Distribution::Uniform => (0..DRAWS).map(|_| random.below(keys)).collect(),
+            Distribution::Uniform => (0..draws).map(|_| random.below(keys)).collect(),
             Distribution::Zipf => {
                 let zipf = Zipf::new(keys);
-                (0..DRAWS).map(|_| scattered(u64::from(zipf.rank(random.unit())))).collect()
+                (0..draws).map(|_| scattered(u64::from(zipf.rank(random.unit())))).collect()
             }
         };
         let reads = numbers.iter().map(|_| random.unit() < reads).collect();

@@ -12,18 +12,22 @@ use std::path::PathBuf;
 
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, EventData, EventFlags};
-use rustix::time::{ClockId, Timespec, clock_gettime};
 
+use crate::clock::{cpu_seconds, now, ticking, timespec};
 use crate::draw::Draws;
 use crate::tally::Tally;
 use crate::wire::{Answers, Load, Templates};
 
 /// Only bounds a hang.
 const HANG_NS: u64 = 60_000_000_000;
+/// The longest wait, so that a hang is noticed.
+const HEARTBEAT_NS: u64 = 1_000_000_000;
 /// Read in one go: several large values, or hundreds of small ones.
 const READ_BYTES: usize = 256 << 10;
 /// Marks standard input among the connections.
 const STDIN: u64 = u64::MAX;
+/// Marks the clock of an open loop.
+const TIMER: u64 = u64::MAX - 1;
 const SECOND_NS: f64 = 1e9;
 
 /// When requests are sent.
@@ -85,11 +89,17 @@ impl Drive {
         let began = now();
         let warm = began + (self.warm_up * SECOND_NS) as u64;
         let tally = Tally::new(warm, self.samples.as_deref())?;
+        // epoll's own waiting ends at whole milliseconds, which would make every request late.
+        let timer = match self.pace {
+            Pace::Open { rate } => Some(listen_to_timer(&epoll, began, 1_000_000_000 / rate)?),
+            Pace::Closed { .. } => None,
+        };
         let run = Run {
             drive: self,
             templates,
             draws,
             epoll,
+            timer,
             connections,
             tally,
             out: Vec::new(),
@@ -105,6 +115,7 @@ struct Run<'a> {
     templates: &'a Templates,
     draws: Draws,
     epoll: OwnedFd,
+    timer: Option<OwnedFd>,
     connections: Vec<Connection>,
     tally: Tally,
     /// Requests being written, and answers just read: of one connection at a time.
@@ -141,7 +152,7 @@ impl Run<'_> {
                     due += 1_000_000_000 / rate;
                 }
             }
-            self.wait(&mut events, wake_at(self.drive.pace, due, end, time))?;
+            self.wait(&mut events, end.map_or(HEARTBEAT_NS, |end| end.saturating_sub(time)))?;
             time = now();
             self.serve(&mut events, time)?;
             if self.tally.answered() != answered {
@@ -162,16 +173,15 @@ impl Run<'_> {
             if now() > give_up {
                 return Err("the last requests are not answered".to_owned());
             }
-            self.wait(events, Some(SECOND_NS as u64))?;
+            self.wait(events, HEARTBEAT_NS)?;
             self.serve(events, now())?;
         }
         Ok(())
     }
 
-    fn wait(&self, events: &mut Vec<epoll::Event>, ns: Option<u64>) -> Result<(), String> {
-        let timeout =
-            ns.map(|ns| Timespec { tv_sec: (ns / 1_000_000_000) as i64, tv_nsec: (ns % 1_000_000_000) as _ });
-        match epoll::wait(&self.epoll, spare_capacity(events), timeout.as_ref()) {
+    fn wait(&self, events: &mut Vec<epoll::Event>, ns: u64) -> Result<(), String> {
+        let timeout = timespec(ns.min(HEARTBEAT_NS));
+        match epoll::wait(&self.epoll, spare_capacity(events), Some(&timeout)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
             Err(error) => Err(format!("epoll: {error}")),
         }
@@ -186,6 +196,11 @@ impl Run<'_> {
                 // Once is enough.
                 epoll::delete(&self.epoll, std::io::stdin())
                     .map_err(|error| format!("standard input: {error}"))?;
+                continue;
+            }
+            if data.u64() == TIMER {
+                let timer = self.timer.as_ref().expect("it ticks");
+                rustix::io::read(timer, &mut [0; 8]).map_err(|error| format!("timer: {error}"))?;
                 continue;
             }
             let number = data.u64() as usize;
@@ -268,14 +283,11 @@ impl Run<'_> {
     }
 }
 
-/// Nanoseconds until there is something to do, whatever comes in.
-fn wake_at(pace: Pace, due: u64, end: Option<u64>, time: u64) -> Option<u64> {
-    let next = match pace {
-        Pace::Open { .. } => Some(end.map_or(due, |end| due.min(end))),
-        Pace::Closed { .. } => end,
-    };
-    // A second at most, so that a hang is noticed.
-    Some(next.map_or(u64::MAX, |next| next.saturating_sub(time)).min(1_000_000_000))
+fn listen_to_timer(epoll: &OwnedFd, first: u64, period: u64) -> Result<OwnedFd, String> {
+    let failed = |error: rustix::io::Errno| format!("timer: {error}");
+    let timer = ticking(first, period).map_err(failed)?;
+    epoll::add(epoll, &timer, EventData::new_u64(TIMER), EventFlags::IN).map_err(failed)?;
+    Ok(timer)
 }
 
 fn write(mut stream: &UnixStream, bytes: &[u8]) -> Result<usize, String> {
@@ -289,17 +301,4 @@ fn write(mut stream: &UnixStream, bytes: &[u8]) -> Result<usize, String> {
         }
     }
     Ok(sent)
-}
-
-/// The monotonic clock, which Python's `perf_counter_ns` reads as well.
-fn now() -> u64 {
-    nanoseconds(clock_gettime(ClockId::Monotonic))
-}
-
-fn cpu_seconds() -> f64 {
-    nanoseconds(clock_gettime(ClockId::ProcessCPUTime)) as f64 / SECOND_NS
-}
-
-fn nanoseconds(time: Timespec) -> u64 {
-    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }

@@ -9,8 +9,10 @@
 //! | [`draw`] | which keys: uniform, by Zipf's law, each once |
 //! | [`wire`] | requests as bytes, and answers counted, in RESP and in memcached's text protocol |
 //! | [`drive`] | the loop over all connections, closed (a request follows an answer) or open (at due times) |
+//! | [`clock`] | the time |
 //! | [`tally`] | what was answered, and how fast |
 
+mod clock;
 mod draw;
 mod drive;
 mod tally;

@@ -23,7 +23,10 @@ def growth(bench):
             bench.progress(f"growth: {kind.name} with {entries:,} entries")
     order = ["GET, pipeline 16", "SET, pipeline 16", "resident memory of an entry", "bytes on disk of an entry", "start"]
     in_order = sorted(figures.items(), key=lambda item: (order.index(item[0][0]), item[0][2]))
-    return [Result("growth", f"{name}, {short(entries)} entries", figure, rounds) for (name, figure, entries), rounds in in_order]
+    return [
+        Result("growth", f"{name}, {short(entries)} entries", figure, rounds)
+        for (name, figure, entries), rounds in in_order
+    ]
 
 
 def short(number):
@@ -41,9 +44,11 @@ def at_size(bench, kind, entries):
         loads.fill(server, entries)
         server.settle()
         loads.warm(server, entries)
-        yield "resident memory of an entry", "bytes_per_entry", {"bytes_per_entry": (server.resident_bytes() - empty) / entries}
+        each = {"bytes_per_entry": (server.resident_bytes() - empty) / entries}
+        yield "resident memory of an entry", "bytes_per_entry", each
+        how = {**LOAD, "seconds": bench.options.seconds, "warm_up": bench.options.warm_up}
         for name in ("get", "set"):
-            result = loads.once(server, load=name, keys=entries, **LOAD, seconds=bench.options.seconds, warm_up=bench.options.warm_up)
+            result = loads.once(server, load=name, keys=entries, **how)
             yield f"{name.upper()}, pipeline 16", "rps", result
         if keeps(kind):
             server.settle()
@@ -73,7 +78,8 @@ def starts(bench):
         orderly[kind.name] = []
         for _ in range(bench.options.starts):
             with bench.start(kind, directory=directory) as server:
-                orderly[kind.name].append({"ms": server.start_seconds * 1000, "resident_bytes": server.resident_bytes()})
+                found = {"ms": server.start_seconds * 1000, "resident_bytes": server.resident_bytes()}
+                orderly[kind.name].append(found)
                 server.stop()
         killed[kind.name] = []
         for number in range(bench.options.starts):

@@ -13,6 +13,8 @@ import loads
 from results import MIB, Result
 
 SAMPLES_A_SECOND = 5
+# Of larder's statistics.
+COUNTED = ["merges", "merge_rows", "merge_ms_total", "commits", "commit_us_total"]
 LOAD = {"load": "set", "connections": 50, "pipeline": 16}
 
 
@@ -46,7 +48,7 @@ def sustained(bench):
             result |= {"files_bytes_highest": files, "samples": samples.found}
             if server.is_larder():
                 after = common.stats(server)
-                result |= {name: after[name] for name in ("merges", "merge_rows", "merge_ms_total", "commits", "commit_us_total")}
+                result |= {name: after[name] for name in COUNTED}
                 remarks.append(f"{after['merges']} merges of {after['merge_rows']:,} rows")
             remarks.append(f"{kind.name}: {files / MIB:,.0f} MiB of files at most")
             rounds[kind.name] = [result]
