@@ -22,7 +22,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 
 import common
@@ -148,7 +147,7 @@ def main():
     programs = run.build(options)
     chosen = run.chosen(options.what, list(WHAT), "figure")
     for name in run.chosen(options.only, list(WORKLOADS), "workload"):
-        with tempfile.TemporaryDirectory(prefix="larder-profile-") as directory:
+        with common.work_directory("larder-profile-") as directory:
             with servers.Running(servers.KINDS[0], programs, directory) as server:
                 loads.fill(server, KEYS)
                 server.settle()

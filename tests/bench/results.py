@@ -101,8 +101,8 @@ def _figure(rounds, name, digits):
 
 
 def markdown(header, body):
-    """A table; the first two columns to the left."""
-    sides = ["---", "---"] + ["---:"] * (len(header) - 3) + ["---"]
+    """A table; the first two columns to the left, as is the last one of those with remarks."""
+    sides = ["---", "---"] + ["---:"] * (len(header) - 3) + ["---" if header is HEADER else "---:"]
     lines = [header, sides, *body]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 
@@ -171,19 +171,19 @@ GOALS = [
 ]
 
 
-BOUNDS_HEADER = ["upper bounds: larder's", "beside", "k/s", "bound k/s", "reached", ""]
+BOUNDS_HEADER = ["upper bounds: larder's", "bounded by", "k/s", "bound k/s", "reached"]
 
-# A workload, and the result that bounds it: PING answered by the same server, or what lies beneath alone.
+# A workload, and what bounds it: requests that do nothing, and what lies beneath alone. Where it is several, the event loop does
+# one after the other, so their times add up.
 BOUNDS = [
-    ("GET, 10 k hot", "PING", "the same server's PING"),
-    ("GET, 10 k hot, pipeline 16", "PING, pipeline 16", "the same server's PING"),
-    ("SET, 10 k hot", "PING", "the same server's PING"),
-    ("SET, 10 k hot", "commit of 8 writes", "the journal alone"),
-    ("SET, 10 k hot, 1 connection", "commit of 1 write", "the journal alone"),
-    ("SET, 10 k hot, pipeline 16", "commit of 128 writes", "the journal alone"),
-    ("SET, 10 k hot, pipeline 16", "PING, pipeline 16", "the same server's PING"),
-    ("INCR, 1,000 hot", "PING", "the same server's PING"),
-    ("GET from disk, pipeline 16", "read of a row, 2 threads", "the reads alone"),
+    ("GET, 10 k hot", ["PING"]),
+    ("GET, 10 k hot, pipeline 16", ["PING, pipeline 16"]),
+    ("INCR, 1,000 hot", ["PING", "commit of 8 writes"]),
+    ("INCR, 1,000 hot, pipeline 16", ["PING, pipeline 16", "commit of 128 writes"]),
+    ("SET, 10 k hot", ["PING", "commit of 8 writes"]),
+    ("SET, 10 k hot, pipeline 16", ["PING, pipeline 16", "commit of 128 writes"]),
+    ("SET, 10 k hot, 1 connection", ["PING, 1 connection", "commit of 1 write"]),
+    ("GET from disk, pipeline 16", ["read of a row, 2 threads"]),
 ]
 
 
@@ -191,9 +191,10 @@ def bounds(results):
     """What share of its bounds larder reaches, of those that were measured."""
     by_name = {result.name: result.rounds[LARDER] for result in results if LARDER in result.rounds}
     rows = []
-    for workload, bound, about in BOUNDS:
-        if workload in by_name and bound in by_name:
-            reached, possible = (median(by_name[name], "rps") for name in (workload, bound))
-            share = f"{reached / possible * 100:.0f} %"
-            rows.append([workload, bound, f"{reached / 1e3:,.0f}", f"{possible / 1e3:,.0f}", share, about])
+    for workload, bounds in BOUNDS:
+        if all(name in by_name for name in (workload, *bounds)):
+            reached = median(by_name[workload], "rps")
+            possible = 1 / sum(1 / median(by_name[name], "rps") for name in bounds)
+            figures = [f"{reached / 1e3:,.0f}", f"{possible / 1e3:,.0f}", f"{reached / possible * 100:.0f} %"]
+            rows.append([workload, " + ".join(bounds), *figures])
     return rows

@@ -16,7 +16,7 @@ COLOURS = {
 }
 OTHER = "#a21caf"
 WIDTH = 860
-LEFT = 250
+LEFT = 270
 BAR, GAP = 13, 12
 
 

@@ -78,7 +78,7 @@ GROUPS = {
     ],
     "incr": _pipelined(Workload("INCR, 1,000 hot", "incr", "cnt", 1_000)),
     "mget": [Workload("MGET of 100, 1 M uniform", "mget", "key", 1.0)],
-    "ping": _pipelined(Workload("PING", "ping", "key", 1)),
+    "ping": [*_pipelined(Workload("PING", "ping", "key", 1)), Workload("PING, 1 connection", "ping", "key", 1, connections=1)],
 }
 
 
