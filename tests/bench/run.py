@@ -32,7 +32,7 @@ redis-benchmark does. In `background` they are an open loop's. CPU is the server
 results of earlier runs into table and report; `--only nothing` makes these again without measuring. This is a measurement,
 not a test: it judges nothing, but ends with an error where a server answers wrongly or something hangs.
 
-Python's standard library only. apt-get install redis-server memcached; larder-load is built from load/.
+Python's standard library only. apt-get install redis-server memcached, and valkey-server where there is one.
 """
 
 import argparse
@@ -126,12 +126,13 @@ class Bench:
 
 def build(options):
     """larderd and larder-load, where they are not named."""
-    if not options.larderd or not options.load:
-        command = ["cargo", "build", "--release", "--bin", "larderd", "--bin", "larder-load"]
-        command += ["-p", "larderd", "-p", "larder-bench"]
-        print(" ".join(command), file=sys.stderr)
-        if subprocess.run(command, cwd=common.ROOT, check=False).returncode != 0:
-            common.fail("cannot build; --larderd and --load name what is built already")
+    # One after the other: built together they would share the features of their dependencies.
+    for named, words in ((options.larderd, ["-p", "larderd"]), (options.load, ["-p", "larder-bench", "--bin", "larder-load"])):
+        command = ["cargo", "build", "--release", *words]
+        if not named:
+            print(" ".join(command), file=sys.stderr)
+            if subprocess.run(command, cwd=common.ROOT, check=False).returncode != 0:
+                common.fail("cannot build; --larderd and --load name what is built already")
     release = os.path.join(common.target_directory(), "release")
     larderd = options.larderd or os.path.join(release, "larderd")
     load = options.load or os.path.join(release, "larder-load")
