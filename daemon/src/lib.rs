@@ -14,6 +14,8 @@
 //! `ARCHITECTURE.md` has the map and the invariants.
 
 pub mod access;
+#[cfg(feature = "bench")]
+pub mod bench;
 mod buffer;
 mod buffers;
 mod cache;

@@ -1,16 +1,16 @@
-"""What the benchmarks share: the two servers as processes of their own, redis-benchmark, and small figures.
+"""What the benchmarks share: servers as processes of their own, connections, files, and small figures.
 
-Imported by compare.py and storage.py, which stand beside it. Measures nothing by itself, and judges nothing.
+Imported by run.py and listeners.py, which stand beside it, and by what they import. Measures nothing by itself, and
+judges nothing.
 """
 
 import contextlib
-import csv
+import json
 import os
 import platform
 import shutil
 import signal
 import socket
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -50,9 +50,12 @@ class Connection:
         self.socket.close()
 
     def ask(self, *words):
-        """One request and its reply: bytes, an int, or None."""
+        """One request and its reply: bytes, an int, a list, or None; OSError where it is an error."""
         parts = [word if isinstance(word, bytes) else str(word).encode() for word in words]
         self.socket.sendall(request(*parts))
+        return self._reply()
+
+    def _reply(self):
         line = self.input.readline()
         kind, rest = line[:1], line[1:-2]
         if kind == b"+":
@@ -61,7 +64,13 @@ class Connection:
             return int(rest)
         if kind == b"$":
             return None if rest == b"-1" else self.input.read(int(rest) + 2)[:-2]
-        raise OSError(f"{parts[0].decode()} is answered by {line!r}")
+        if kind == b"*":
+            return [self._reply() for _ in range(int(rest))]
+        raise OSError(f"{line!r} is the answer")
+
+    def scan(self, cursor, pattern, count):
+        """A page of keys, and the cursor of the next one."""
+        return self.ask("SCAN", cursor, "MATCH", pattern, "COUNT", count)
 
     def batch(self, requests, replies):
         """Sends bytes and expects exactly these bytes back; what came instead where they differ, otherwise None."""
@@ -120,12 +129,18 @@ class Server:
     def _wait_for_pong(self, give_up):
         while True:
             try:
-                self.ask("PING")
-                return
-            except OSError as error:
-                if self.process.poll() is not None or time.monotonic() > give_up:
-                    fail(f"{self.name} does not serve ({error}):\n{self.logged()}")
-                time.sleep(0.001)
+                if self._greets():
+                    return
+                error = "it is still loading"
+            except OSError as failure:
+                error = failure
+            if self.process.poll() is not None or time.monotonic() > give_up:
+                fail(f"{self.name} does not serve ({error}):\n{self.logged()}")
+            time.sleep(0.001)
+
+    def _greets(self):
+        """Whether it answers. An OSError means no, too."""
+        return self.ask("PING") == b"PONG"
 
     def __enter__(self):
         return self
@@ -144,11 +159,6 @@ class Server:
         parts = [b"SET", key(0, prefix), value, *options]
         template = request(*parts).replace(parts[1], b"%s:%%012d" % prefix)
         self._batches(numbers, template, b"+OK\r\n")
-
-    def read(self, numbers, prefix=b"key"):
-        """Gets the keys of these numbers, all of which must be there."""
-        template = request(b"GET", key(0, prefix)).replace(key(0, prefix), b"%s:%%012d" % prefix)
-        self._batches(numbers, template, b"$%d\r\n%s\r\n" % (VALUE_BYTES, b"x" * VALUE_BYTES))
 
     def _batches(self, numbers, template, reply):
         numbers = list(numbers)
@@ -197,14 +207,49 @@ def start_larder(larderd, directory, *options):
     return Server("larder", directory, lambda path, data: [larderd, "--socket", path, "--data", data, *options])
 
 
-def start_redis(directory):
-    """redis-server that keeps what it answers for about as long as larder does, and makes no snapshots."""
-    durable = ["--appendonly", "yes", "--appendfsync", "everysec", "--save", ""]
+def stats(server):
+    """All of larder's statistics."""
+    return json.loads(server.ask("STATS"))
 
-    def command(path, data):
-        return ["redis-server", "--port", "0", "--unixsocket", path, "--dir", data, *durable]
 
-    return Server("redis", directory, command)
+def difference(before, after, *names):
+    return {name: after[name] - before[name] for name in names}
+
+
+def info(server, section):
+    """A section of Redis's INFO."""
+    lines = server.ask("INFO", section).decode().splitlines()
+    return dict(line.split(":", 1) for line in lines if ":" in line)
+
+
+def settle(server):
+    """Waits until the server has done what its writes left it to do."""
+    if server.name == "larder":
+        # Merges first.
+        server.ask("CLEANUP")
+        return
+    give_up = time.monotonic() + HANG_SECONDS
+    while True:
+        persistence = info(server, "persistence")
+        if persistence["aof_rewrite_in_progress"] == persistence["aof_rewrite_scheduled"] == "0":
+            return
+        if time.monotonic() > give_up:
+            fail(f"{server.name} rewrites its log and does not finish")
+        time.sleep(0.02)
+
+
+def file_sizes(server):
+    """Bytes of each file in the data directory."""
+    sizes = {}
+    for folder, _, names in os.walk(server.data):
+        for name in names:
+            path = os.path.join(folder, name)
+            try:
+                sizes[os.path.relpath(path, server.data)] = os.stat(path).st_size
+            except FileNotFoundError:
+                # Merged or rotated just now.
+                continue
+    return sizes
 
 
 def benchmark_command(server, test, pipeline, connections, requests, keys):
@@ -212,52 +257,27 @@ def benchmark_command(server, test, pipeline, connections, requests, keys):
     return command + ["-P", str(pipeline), "-r", str(keys), "-d", str(VALUE_BYTES), "--csv"]
 
 
-def benchmark(server, test, pipeline, connections, requests, keys):
-    """One run of redis-benchmark: requests a second, and the latencies it reports."""
-    command = benchmark_command(server, test, pipeline, connections, requests, keys)
-    cpu = server.cpu_seconds()
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=HANG_SECONDS)
-    cpu = server.cpu_seconds() - cpu
-    rows = [row for row in csv.DictReader(done.stdout.splitlines()) if row.get("test")]
-    if done.returncode != 0 or len(rows) != 1:
-        fail(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
-    result = {name: float(value) for name, value in rows[0].items() if name != "test"}
-    return {**result, "cpu_us_per_request": cpu * 1e6 / requests}
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
-def how_many(servers, test, pipeline, connections, seconds, keys):
-    """The number of requests, in whole pipelines, that keeps the slower server busy for about this long."""
-    trial = 2_000 * pipeline
-    while True:
-        slowest = min(benchmark(server, test, pipeline, connections, trial, keys)["rps"] for server in servers)
-        if trial >= slowest * seconds / 5:
-            return max(1_000, int(slowest * seconds)) // pipeline * pipeline
-        trial = int(slowest * seconds / 4)
-
-
-def median(results, name):
-    return statistics.median(result[name] for result in results)
-
-
-def throughput(rates):
-    """The median of requests a second, with the lowest and the highest."""
-    rates = [rate / 1000 for rate in rates]
-    middle = f"{statistics.median(rates):.0f} k/s"
-    return middle if len(rates) == 1 else f"{middle} ({min(rates):.0f}-{max(rates):.0f})"
+def target_directory():
+    return os.path.join(ROOT, os.environ.get("CARGO_TARGET_DIR", "target"))
 
 
 def default_larderd():
-    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    target = os.path.join(root, os.environ.get("CARGO_TARGET_DIR", "target"))
-    return os.path.join(target, "release", "larderd")
+    return os.path.join(target_directory(), "release", "larderd")
+
+
+def checked(path, option):
+    """A program's absolute path, once it is known to be there."""
+    path = os.path.abspath(path)
+    if not os.access(path, os.X_OK):
+        fail(f"no {path}: cargo build --release, or name another one with {option}")
+    return path
 
 
 def checked_larderd(path):
-    """The daemon's absolute path, once it is known to be there."""
-    path = os.path.abspath(path)
-    if not os.access(path, os.X_OK):
-        fail(f"no {path}: run cargo build --release -p larderd, or name it with --larderd")
-    return path
+    return checked(path, "--larderd")
 
 
 def missing_tools(*tools):
@@ -267,11 +287,7 @@ def missing_tools(*tools):
 
 def environment():
     """What a figure depends on and the benchmark does not choose."""
-    redis = None
-    if not missing_tools("redis-server"):
-        version = subprocess.run(["redis-server", "--version"], stdout=subprocess.PIPE, text=True).stdout
-        redis = version.partition("v=")[2].split()[0]
-    return {"cpus": os.cpu_count(), "kernel": platform.release(), "redis": redis, "value_bytes": VALUE_BYTES}
+    return {"cpus": os.cpu_count(), "kernel": platform.release()}
 
 
 @contextlib.contextmanager

@@ -33,7 +33,6 @@
 //! | [`readme`] | what can be pasted from README.md, run as it stands there |
 //! | [`documents`] | all pages: what is pasted is run, what is named exists, every file is on the map, every error explained |
 //! | [`packages`] | real data: `tests/packages.py` on a sample of the machine's package list |
-//! | [`benchmarks`] | the scripts of `tests/bench/` run to their end |
 //! | [`architecture`] | house rules: who may name what, and how long a file may get |
 //! | [`systemd`] | as a service: in `tests/systemd/`, with a systemd of its own where that is possible |
 //! | [`util`] | the harness: daemon, client, optional tools, waiting |
@@ -51,7 +50,6 @@ mod admin;
 mod architecture;
 mod backup;
 mod basics;
-mod benchmarks;
 mod clients;
 mod corruption;
 mod delivery;

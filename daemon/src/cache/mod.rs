@@ -51,6 +51,8 @@ use tokio_util::sync::CancellationToken;
 
 pub use background::Background;
 pub use count::Count;
+#[cfg(feature = "bench")]
+pub use front::Front;
 pub use hold::Hold;
 pub use memory::Memory;
 pub use room::Taking;
