@@ -99,10 +99,10 @@ impl Buffer {
     /// As [`read`](Self::read), of as many keys as a pipeline is looked up for at a time.
     #[must_use]
     pub fn read_together(&self, keys: &[&[u8]]) -> usize {
-        let hashed: Vec<Hashed<'_>> = keys.iter().map(|key| Hashed::new(key)).collect();
-        let hashes: Vec<u64> = hashed.iter().map(|key| key.hash()).collect();
+        let keys: Vec<Hashed<'_>> = keys.iter().map(|key| Hashed::new(key)).collect();
+        let hashes: Vec<u64> = keys.iter().map(|key| key.hash()).collect();
         hashes.chunks(buffer::FETCHED_MAX).for_each(|some| self.0.fetch_values(some));
-        hashed.into_iter().filter(|key| self.0.read(*key).is_some()).count()
+        keys.into_iter().filter(|key| self.0.read(*key).is_some()).count()
     }
 }
 
@@ -144,17 +144,17 @@ impl Tier {
 
     /// Asks the front for the keys of a pipeline, waiting for memory once.
     pub fn ask_front_together(&mut self, keys: &[&[u8]]) -> usize {
-        let hashed: Vec<Hashed<'_>> = keys.iter().map(|key| Hashed::new(key)).collect();
-        let hashes: Vec<u64> = hashed.iter().map(|key| key.hash()).collect();
+        let keys: Vec<Hashed<'_>> = keys.iter().map(|key| Hashed::new(key)).collect();
+        let hashes: Vec<u64> = keys.iter().map(|key| key.hash()).collect();
         hashes.chunks(buffer::FETCHED_MAX).for_each(|some| self.front.fetch(some));
-        hashed.into_iter().filter(|key| self.front.get(*key, NOW_MS).is_some()).count()
+        keys.into_iter().filter(|key| self.front.get(*key, NOW_MS).is_some()).count()
     }
 }
 
 /// The main file with its keeper and its readers, without a memory tier.
 #[derive(Debug)]
 pub struct Store {
-    store: store::Store,
+    inner: store::Store,
     journal: Option<store::Journal>,
     spare: Option<store::Journal>,
     events: mpsc::Receiver<Event>,
@@ -183,7 +183,7 @@ impl Store {
         let opened =
             store::Store::open(&options, Clock::start(), Box::new(NoCopies)).expect("a store can be opened");
         Self {
-            store: opened.store,
+            inner: opened.store,
             journal: Some(opened.journal),
             spare: None,
             events: opened.events,
@@ -210,9 +210,9 @@ impl Store {
             self.hear();
         }
         let journal = std::mem::replace(&mut self.journal, self.spare.take()).expect("there is always one");
-        self.store.merge(Arc::new(written.0), Sealed::new(journal)).expect("the keeper runs");
+        self.inner.merge(Arc::new(written.0), Sealed::new(journal)).expect("the keeper runs");
         while !self.hear() {}
-        self.store.request_spare().expect("the keeper runs");
+        self.inner.request_spare().expect("the keeper runs");
     }
 
     /// Takes the next event; whether it is the end of a merge.
@@ -232,12 +232,12 @@ impl Store {
     /// What reads rows, from any thread.
     #[must_use]
     pub fn reader(&self) -> Reader {
-        Reader(self.store.readers().clone())
+        Reader(self.inner.readers().clone())
     }
 
     /// Ends its threads.
     pub fn stop(self) {
-        self.store.stop();
+        self.inner.stop();
     }
 }
 

@@ -9,7 +9,6 @@ use crate::util::{Daemon, repository};
 static ASKED: AtomicUsize = AtomicUsize::new(0);
 
 /// What the README leaves to the reader.
-#[expect(clippy::unused_async, reason = "stands for something that waits")]
 async fn ask_the_api(city: &str) -> Result<String, Box<dyn std::error::Error>> {
     ASKED.fetch_add(1, Ordering::Relaxed);
     if city.is_empty() { Err("no city".into()) } else { Ok(format!("rain in {city}")) }
@@ -27,7 +26,7 @@ mod shown {
         client: &Client,
         city: &str,
     ) -> Result<String, Box<dyn std::error::Error>> {
-        let ten_minutes = Duration::from_secs(600);
+        let ten_minutes = Duration::from_mins(10);
         // Computed once, however many tasks and processes want it; kept for ten minutes, whatever happens to the daemon.
         client.try_cached(ten_minutes, key!("weather", city = city), || ask_the_api(city)).await
     }

@@ -209,7 +209,7 @@ fn options(matches: &ArgMatches, variable: impl Fn(&str) -> Option<OsString>) ->
         _ => depth(set),
     };
     let socket = matches.get_one::<PathBuf>("socket").cloned();
-    let socket = socket.unwrap_or_else(|| usual_socket(&set));
+    let socket = socket.unwrap_or_else(|| usual_socket(set));
     Options {
         socket,
         form,

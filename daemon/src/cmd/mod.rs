@@ -259,15 +259,17 @@ mod tests {
 
     #[test]
     fn the_documents_list_every_command() {
+        use std::fmt::Write as _;
+
         let mut names = String::from("| | |\n|---|---|\n");
         let mut page = String::new();
         for (group, title) in GROUPS {
             let shown = of_group(group).map(|spec| format!("`{}`", spec.name.to_ascii_uppercase()));
-            names += &format!("| {title} | {} |\n", shown.collect::<Vec<_>>().join(" "));
-            page += &format!("\n## {title}\n\n| command | |\n|---|---|\n");
+            writeln!(names, "| {title} | {} |", shown.collect::<Vec<_>>().join(" ")).unwrap();
+            writeln!(page, "\n## {title}\n\n| command | |\n|---|---|").unwrap();
             for spec in of_group(group) {
                 let usage = format!("{} {}", spec.name.to_ascii_uppercase(), spec.usage.replace('|', "\\|"));
-                page += &format!("| `{}` | {} |\n", usage.trim_end(), spec.summary);
+                writeln!(page, "| `{}` | {} |", usage.trim_end(), spec.summary).unwrap();
             }
         }
         let listed: usize = GROUPS.iter().map(|(group, _)| of_group(*group).count()).sum();

@@ -107,11 +107,11 @@ fn rows(command: &str) -> &'static [Row] {
 pub(super) fn check(index: usize, spec: &Spec, request: Request<'_>) -> Result<(), CommandError> {
     let rows = BY_COMMAND[index];
     let Some(word) = request.get(0).filter(|_| !rows.is_empty()) else { return Ok(()) };
-    let is_meant = |row: &&Row| row.0[spec.name.len() + 1..].as_bytes().eq_ignore_ascii_case(word);
+    let is_meant = |row: &&Row| row.0.as_bytes()[spec.name.len() + 1..].eq_ignore_ascii_case(word);
     match rows.iter().find(is_meant) {
         None => Err(unknown(spec, word)),
         Some(Row(name, least, most)) if !(*least..=*most).contains(&request.len()) => {
-            Err(CommandError::Arity(*name))
+            Err(CommandError::Arity(name))
         }
         Some(_) => Ok(()),
     }

@@ -151,13 +151,10 @@ fn find_socket(variable: impl Fn(&str) -> Option<OsString>, root: &Path) -> Resu
     let user = std::fs::metadata("/proc/self").map(|own| own.uid()).ok();
     let places = places::sockets(variable, user, root);
     let there = places.iter().find(|socket| socket.exists());
-    match there.or_else(|| places.first().filter(|_| is_certain || user == Some(0))) {
-        Some(socket) => Ok(socket.clone()),
-        None => {
-            let looked: Vec<_> = places.iter().map(|place| place.display().to_string()).collect();
-            Err(Error::NoSocket(format!("there is none at {}", looked.join(" or "))))
-        }
-    }
+    there.or_else(|| places.first().filter(|_| is_certain || user == Some(0))).cloned().ok_or_else(|| {
+        let looked: Vec<_> = places.iter().map(|place| place.display().to_string()).collect();
+        Error::NoSocket(format!("there is none at {}", looked.join(" or ")))
+    })
 }
 
 #[cfg(test)]

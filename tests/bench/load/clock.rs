@@ -29,7 +29,7 @@ fn nanoseconds(time: Timespec) -> u64 {
 /// A timer that becomes readable every `period`, from `first` on.
 pub fn ticking(first: u64, period: u64) -> rustix::io::Result<OwnedFd> {
     let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
-    let times = Itimerspec { it_interval: timespec(period), it_value: timespec(first) };
-    timerfd_settime(&timer, TimerfdTimerFlags::ABSTIME, &times)?;
+    let due = Itimerspec { it_interval: timespec(period), it_value: timespec(first) };
+    timerfd_settime(&timer, TimerfdTimerFlags::ABSTIME, &due)?;
     Ok(timer)
 }

@@ -106,7 +106,7 @@ impl Drive {
             input: vec![0; READ_BYTES],
             stopped: false,
         };
-        run.to_its_end(began, self.seconds.map(|seconds| warm + (seconds * SECOND_NS) as u64))
+        run.until(began, self.seconds.map(|seconds| warm + (seconds * SECOND_NS) as u64))
     }
 }
 
@@ -126,7 +126,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn to_its_end(mut self, began: u64, end: Option<u64>) -> Result<Tally, String> {
+    fn until(mut self, began: u64, end: Option<u64>) -> Result<Tally, String> {
         let cpu = cpu_seconds();
         let (mut due, mut next) = (began, 0);
         if let Pace::Closed { pipeline } = self.drive.pace {

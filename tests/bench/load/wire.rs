@@ -166,12 +166,11 @@ impl Templates {
         let (first, reads) = next()?;
         match load {
             Load::Ping => out.extend_from_slice(&self.ping),
-            Load::Get => self.get.write(first, out),
-            Load::Set => self.set.write(first, out),
             Load::Zero => self.zero.write(first, out),
             Load::Incr => self.incr.write(first, out),
-            Load::Mix if reads => self.get.write(first, out),
-            Load::Mix => self.set.write(first, out),
+            Load::Mix if !reads => self.set.write(first, out),
+            Load::Get | Load::Mix => self.get.write(first, out),
+            Load::Set => self.set.write(first, out),
             Load::Mget => {
                 out.extend_from_slice(&self.mget_head);
                 self.mget_key.write(first, out);

@@ -36,7 +36,9 @@ fn buffer(criterion: &mut Criterion) {
     for count in [10_000, 1_000_000] {
         let (keys, value) = (keys(count), value());
         let mut held = Buffer::new(count);
-        keys.iter().for_each(|key| held.write(key, &value));
+        for key in &keys {
+            held.write(key, &value);
+        }
         let mut some = pipelines(&keys);
         group.bench_function(format!("read 16 of {count}, one by one"), |bencher| {
             bencher
@@ -55,7 +57,9 @@ fn buffer(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(10_000));
     group.bench_function("write 10,000", |bencher| {
         let fill = |mut empty: Buffer| {
-            keys.iter().for_each(|key| empty.write(key, &value));
+            for key in &keys {
+                empty.write(key, &value);
+            }
             empty
         };
         bencher.iter_batched(|| Buffer::new(10_000), fill, BatchSize::LargeInput);
@@ -69,10 +73,10 @@ fn memory(criterion: &mut Criterion) {
     for count in [10_000, 100_000] {
         let (keys, value) = (keys(count), value());
         let mut tier = Tier::new(1 << 30);
-        keys.iter().for_each(|key| {
+        for key in &keys {
             tier.fill(key, &value);
             tier.fill_front(key, &value);
-        });
+        }
         let mut some = pipelines(&keys);
         group.bench_function(format!("front, 16 of {count}, one by one"), |bencher| {
             bencher.iter(|| {
