@@ -1,15 +1,18 @@
 //! Input and output buffers, lent to connections while they have something in them, within one budget for all.
 //!
 //! Idle connections hold none, so ten thousand of them cost little. Small buffers are free to take; growing beyond that
-//! counts against the budget, and who does not fit waits until others have given back.
+//! counts against the budget, and who does not fit waits until others have given back, or for the one place there is beyond
+//! the budget. Users take turns at that place, and nobody keeps it for longer than a request takes that is being sent.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Buf as _, BytesMut};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+
+use crate::clock::Stopwatch;
 
 /// A buffer's size unless it must grow. One read call fills at most this much, some hundred small requests.
 const SMALL_BYTES: usize = 16 * 1024;
@@ -21,6 +24,11 @@ const SPARE_MAX: usize = 256;
 /// what a header announced.
 const GROWTH_BYTES_MIN: usize = 64 * 1024;
 
+/// How long a request may be the one beyond the budget, and how much of it has to come in each second of what it takes
+/// longer: others wait for its place. A socket of the same machine brings hundreds of times as much.
+const LEASE: Duration = Duration::from_secs(2);
+const LEASE_BYTES_A_SECOND: u64 = 8 << 20;
+
 /// All connections' buffers.
 #[derive(Debug)]
 pub struct Buffers {
@@ -29,10 +37,18 @@ pub struct Buffers {
     used_bytes: Cell<usize>,
     given_back: Notify,
     /// Who holds it may go beyond the budget: so that the largest request can always finish, whatever others hold, and
-    /// large requests that came together finish one after the other instead of failing together.
+    /// large requests that came together finish one after the other instead of failing together. Of a user's connections
+    /// this is the right to wait for that of all, so that it goes round among users, however many one of them sends.
     large: Arc<Semaphore>,
     /// Of one user's connections: those of all, within which these are.
     all: Option<Rc<Self>>,
+}
+
+/// The right to be beyond the budget, of a user's connections and of all, and since when.
+#[derive(Debug)]
+struct Large {
+    _permits: (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>),
+    since: Stopwatch,
 }
 
 /// One connection's share: a buffer, or none while there is nothing in it.
@@ -44,7 +60,7 @@ pub struct Share {
     counted: usize,
     /// The largest it has been. `BytesMut` does not tell: what was taken off its front is no longer in its capacity.
     peak_bytes: usize,
-    large: Option<OwnedSemaphorePermit>,
+    large: Option<Large>,
 }
 
 impl Buffers {
@@ -64,7 +80,7 @@ impl Buffers {
     /// Buffers of at most `budget_bytes` together, within this budget.
     #[must_use]
     pub fn within(self: &Rc<Self>, budget_bytes: usize) -> Self {
-        Self { all: Some(Rc::clone(self)), large: Arc::clone(&self.large), ..Self::new(budget_bytes) }
+        Self { all: Some(Rc::clone(self)), ..Self::new(budget_bytes) }
     }
 
     /// Those of all connections.
@@ -106,6 +122,20 @@ impl Buffers {
                 () = all.given_back.notified() => {}
             },
         }
+    }
+
+    /// Waits for the right to be beyond the budget. Never, once nobody can give it.
+    async fn large(&self) -> Large {
+        let permit = async |large: &Arc<Semaphore>| match Arc::clone(large).acquire_owned().await {
+            Ok(permit) => permit,
+            Err(_) => std::future::pending().await,
+        };
+        let own = permit(&self.large).await;
+        let of_all = match &self.all {
+            Some(all) => Some(permit(&all.large).await),
+            None => None,
+        };
+        Large { _permits: (own, of_all), since: Stopwatch::start() }
     }
 
     /// A share without a buffer yet.
@@ -165,6 +195,8 @@ impl Share {
         let extra = needed.saturating_sub(self.counted);
         let buffers = Rc::clone(&self.buffers);
         let fits = async {
+            // Asked for once: whoever waits keeps its place in the queue.
+            let mut large = std::pin::pin!(buffers.large());
             loop {
                 let given_back = buffers.given_back();
                 if self.large.is_some() || buffers.has(extra) {
@@ -172,7 +204,7 @@ impl Share {
                 }
                 tokio::select! {
                     () = given_back => {}
-                    permit = Arc::clone(&buffers.large).acquire_owned() => self.large = permit.ok(),
+                    large = &mut large => self.large = Some(large),
                 }
             }
         };
@@ -184,6 +216,26 @@ impl Share {
         self.bytes.reserve(step);
         self.peak_bytes = self.peak_bytes.max(self.bytes.capacity());
         true
+    }
+
+    /// How long it may still be the one beyond the budget; `None` where it is not.
+    #[must_use]
+    pub fn lease_left(&self) -> Option<Duration> {
+        let large = self.large.as_ref()?;
+        let earned = Duration::from_millis(self.bytes.len() as u64 * 1_000 / LEASE_BYTES_A_SECOND);
+        Some((LEASE + earned).saturating_sub(Duration::from_micros(large.since.us())))
+    }
+
+    /// Takes off what has been used of the buffer. Where it was beyond the budget, what is left goes into a new one, and is
+    /// no longer: a client that never stops sending would otherwise be for ever.
+    pub fn advance(&mut self, consumed: usize) {
+        self.bytes.advance(consumed);
+        if consumed > 0 && self.large.is_some() && !self.bytes.is_empty() {
+            let rest = BytesMut::from(&self.bytes[..]);
+            self.peak_bytes = rest.capacity();
+            self.bytes = rest;
+            self.uncount();
+        }
     }
 
     /// Counts what the buffer has grown to by being written to. Answers are not refused for want of budget, since they
@@ -232,7 +284,6 @@ impl Drop for Share {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bytes::Buf as _;
 
     const SOON: Duration = Duration::from_millis(20);
 
@@ -299,6 +350,55 @@ mod tests {
         assert!(other.grow(64 << 10, SOON).await);
         drop((shares, other));
         assert_eq!((all.used_bytes(), greedy.used_bytes(), modest.used_bytes()), (0, 0, 0));
+    }
+
+    #[tokio::test]
+    async fn the_place_beyond_the_budget_goes_round_among_users() {
+        let all = Rc::new(Buffers::new(100 << 10));
+        let (greedy, modest) = (Rc::new(all.within(100 << 10)), Rc::new(all.within(100 << 10)));
+        let filled = |buffers: &Rc<Buffers>| {
+            let mut share = buffers.share();
+            share.ready().extend_from_slice(&vec![0; 64 << 10]);
+            share
+        };
+        let mut first = filled(&greedy);
+        assert!(first.grow(64 << 10, SOON).await && first.lease_left().is_some());
+        let order = RefCell::new(Vec::new());
+        let wait = async |name, buffers| {
+            let mut share = filled(buffers);
+            assert!(share.grow(64 << 10, Duration::from_secs(5)).await);
+            assert!(share.lease_left().is_some());
+            order.borrow_mut().push(name);
+        };
+        let give_back = async {
+            tokio::time::sleep(SOON).await;
+            drop(first);
+        };
+        // Others of the same user have waited for longer.
+        tokio::join!(
+            wait("greedy", &greedy),
+            wait("greedy", &greedy),
+            wait("greedy", &greedy),
+            wait("modest", &modest),
+            give_back
+        );
+        assert_eq!(order.take(), ["modest", "greedy", "greedy", "greedy"]);
+    }
+
+    #[tokio::test]
+    async fn a_lease_is_short_and_what_comes_in_makes_it_longer() {
+        let buffers = Rc::new(Buffers::new(64 << 10));
+        let mut share = buffers.share();
+        assert_eq!(share.lease_left(), None);
+        share.ready().extend_from_slice(&vec![0; 100 << 10]);
+        assert!(share.grow(64 << 10, SOON).await);
+        let left = share.lease_left().unwrap();
+        assert!(left > LEASE / 2 && left < LEASE + Duration::from_millis(100), "{left:?}");
+        share.bytes_mut().extend_from_slice(&vec![0; 16 << 20]);
+        assert!(share.lease_left().unwrap() > left + Duration::from_secs(1));
+        // Once the request has been answered, what is behind it is another.
+        share.advance(16 << 20);
+        assert_eq!((share.lease_left(), share.bytes().len(), buffers.used_bytes()), (None, 100 << 10, 0));
     }
 
     #[test]

@@ -16,7 +16,6 @@ mod stream;
 use std::ops::Range;
 use std::rc::Rc;
 
-use bytes::Buf as _;
 use larder_protocol::{FrameLimits, Parser, Progress, Requests, Stat, Wire};
 use tokio_util::sync::CancellationToken;
 
@@ -135,7 +134,7 @@ impl Connection {
                     self.parser.set_limits(frame_limits(&self.client, &self.host));
                 }
                 let consumed = self.requests.consumed_to();
-                self.input.bytes_mut().advance(consumed);
+                self.input.advance(consumed);
                 self.parser.consumed(consumed);
                 self.requests.clear();
                 match progress {

@@ -148,6 +148,12 @@ impl Deadline {
     pub fn passed(self, now_ms: i64) -> bool {
         self.0 <= now_ms && self != Self::NEVER
     }
+
+    /// The deadline, or that of the longest TTL from `now_ms` on, if there is one.
+    #[must_use]
+    pub fn within(self, ttl_ms_max: Option<i64>, now_ms: i64) -> Self {
+        ttl_ms_max.map_or(self, |ttl_ms| self.min(Self::at(now_ms.saturating_add(ttl_ms))))
+    }
 }
 
 /// A value and its deadline.

@@ -228,6 +228,22 @@ pub enum CommandError {
         /// The limit.
         limit_bytes: usize,
     },
+    /// The request took too long to come, as the one that is let go beyond what all connections may buffer together.
+    #[error(
+        "ERR the request, or the client's reading of answers, was too slow while buffer_budget ({limit_bytes} bytes) is used up and others wait for room; try again later"
+    )]
+    TooSlow {
+        /// The limit.
+        limit_bytes: usize,
+    },
+    /// What the client wants kept for it does not fit what all clients may have kept together.
+    #[error(
+        "ERR no room to keep this for the client: what clients have queued since MULTI, watch and are subscribed to takes up the {limit_bytes} bytes there are for it (buffer_budget, max_user_buffer); try again later"
+    )]
+    NoRoomToKeep {
+        /// The limit.
+        limit_bytes: usize,
+    },
     /// A pattern over the limit.
     #[error(
         "ERR pattern of {bytes} bytes is longer than the limit of {limit}; shorten it, a star stands for any text"

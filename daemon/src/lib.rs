@@ -33,6 +33,7 @@ mod events;
 pub mod fresh;
 pub mod glob;
 mod hot_keys;
+mod kept;
 mod latency;
 pub mod limits_fd;
 pub mod logging;

@@ -3,6 +3,8 @@
 //! Used by the commands that subscribe and publish, and by whatever in the daemon has something to tell. Of the event
 //! loop's thread only. A message is written once for each way of writing it and shared between mailboxes; nobody is
 //! waited for. Never writes to a socket.
+//!
+//! What is not read yet has a bound for all together: where it is reached, whoever has most unread is disconnected.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
@@ -12,18 +14,25 @@ use bytes::{Bytes, BytesMut};
 use larder_protocol::stream::with_dropped;
 use larder_protocol::{Reply, Wire, encode};
 
-use crate::clients::{Client, OWN_PREFIX, Own};
+use crate::clients::{Client, Letter, MESSAGE_BYTES, OWN_PREFIX, Own};
+use crate::error::CommandError;
 use crate::glob::Pattern;
+use crate::kept::{Counted, Keeping};
 
 /// Channels and patterns that one client may be subscribed to together.
 pub const SUBSCRIPTIONS_MAX: usize = 65_536;
+
+/// What a subscription takes beside the name, which is there twice: its places in the client's list and in that of all.
+const SUBSCRIPTION_BYTES: usize = 400;
 
 /// Listeners by their number, so that each can be found again without a look at the others.
 type Listeners = BTreeMap<u64, Rc<Client>>;
 
 /// Every subscription there is.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Channels {
+    /// Messages that are in a mailbox.
+    mail: Rc<Keeping>,
     by_name: RefCell<HashMap<Bytes, Listeners>>,
     by_pattern: RefCell<BTreeMap<Bytes, (Pattern, Listeners)>>,
 }
@@ -37,18 +46,55 @@ pub enum Kind {
     Pattern,
 }
 
+/// What a subscription takes.
+fn bytes_of(name: &[u8]) -> usize {
+    2 * name.len() + SUBSCRIPTION_BYTES
+}
+
 impl Channels {
+    /// None yet, with so much mail at most.
+    #[must_use]
+    pub fn new(mail_bytes_max: usize) -> Self {
+        Self {
+            mail: Rc::new(Keeping::new(mail_bytes_max)),
+            by_name: RefCell::default(),
+            by_pattern: RefCell::default(),
+        }
+    }
+
+    /// Makes sure that there is room for `client` to be subscribed to these as well. To be settled once it is.
+    ///
+    /// # Errors
+    /// Where what all clients keep together would be more than it may.
+    pub fn make_room<'n>(client: &Client, names: impl Iterator<Item = &'n [u8]>) -> Result<(), CommandError> {
+        let more: usize = names.map(bytes_of).sum();
+        let subscriptions = &mut *client.subscriptions.borrow_mut();
+        subscriptions.kept.resize(subscriptions.bytes + more)
+    }
+
+    /// Gives back what was made room for and is not needed, or is no longer.
+    pub fn settle(client: &Client) {
+        let subscriptions = &mut *client.subscriptions.borrow_mut();
+        let less = subscriptions.kept.resize(subscriptions.bytes);
+        debug_assert!(less.is_ok(), "it is never more");
+    }
+
     /// Subscribes `client`; nothing happens where it is subscribed already.
     pub fn subscribe(&self, kind: Kind, name: &Bytes, client: &Rc<Client>) {
-        let mut subscriptions = client.subscriptions.borrow_mut();
+        let subscriptions = &mut *client.subscriptions.borrow_mut();
+        let new = match kind {
+            Kind::Channel => subscriptions.channels.insert(name.clone()),
+            Kind::Pattern => subscriptions.patterns.insert(name.clone()),
+        };
+        if new {
+            subscriptions.bytes += bytes_of(name);
+        }
         match kind {
             Kind::Channel => {
-                subscriptions.channels.insert(name.clone());
                 let mut by_name = self.by_name.borrow_mut();
                 by_name.entry(name.clone()).or_default().insert(client.id, Rc::clone(client));
             }
             Kind::Pattern => {
-                subscriptions.patterns.insert(name.clone());
                 let new = || (Pattern::glob(name), Listeners::new());
                 let mut by_pattern = self.by_pattern.borrow_mut();
                 let (_, listeners) = by_pattern.entry(name.clone()).or_insert_with(new);
@@ -59,10 +105,16 @@ impl Channels {
 
     /// Ends a subscription of `client`, if there is one.
     pub fn unsubscribe(&self, kind: Kind, name: &[u8], client: &Client) {
-        let mut subscriptions = client.subscriptions.borrow_mut();
+        let subscriptions = &mut *client.subscriptions.borrow_mut();
+        let was_there = match kind {
+            Kind::Channel => subscriptions.channels.remove(name),
+            Kind::Pattern => subscriptions.patterns.remove(name),
+        };
+        if was_there {
+            subscriptions.bytes -= bytes_of(name);
+        }
         match kind {
             Kind::Channel => {
-                subscriptions.channels.remove(name);
                 let mut by_name = self.by_name.borrow_mut();
                 if let Some(listeners) = by_name.get_mut(name) {
                     listeners.remove(&client.id);
@@ -72,7 +124,6 @@ impl Channels {
                 }
             }
             Kind::Pattern => {
-                subscriptions.patterns.remove(name);
                 let mut by_pattern = self.by_pattern.borrow_mut();
                 if let Some((_, listeners)) = by_pattern.get_mut(name) {
                     listeners.remove(&client.id);
@@ -99,6 +150,7 @@ impl Channels {
         for name in &patterns {
             self.unsubscribe(Kind::Pattern, name, client);
         }
+        Self::settle(client);
     }
 
     /// Gives a message to everybody subscribed to the channel or to a pattern that it matches; how many times it was
@@ -108,15 +160,60 @@ impl Channels {
         let mut receivers = 0;
         if let Some(listeners) = self.by_name.borrow().get(channel) {
             let words = [b"message", channel, message];
-            receivers += deliver(&words, listeners, mailbox_bytes_max);
+            receivers += self.deliver(&words, listeners, mailbox_bytes_max);
         }
         for (name, (pattern, listeners)) in &*self.by_pattern.borrow() {
             if pattern.matches(channel) {
                 let words = [b"pmessage", &name[..], channel, message];
-                receivers += deliver(&words, listeners, mailbox_bytes_max);
+                receivers += self.deliver(&words, listeners, mailbox_bytes_max);
             }
         }
         receivers
+    }
+
+    /// Gives the message that `words` make to all of `listeners`.
+    fn deliver(&self, words: &[&[u8]], listeners: &Listeners, mailbox_bytes_max: usize) -> usize {
+        let mut encoded: [Option<Letter>; 3] = [None, None, None];
+        for client in listeners.values().filter(|client| !client.is_killed()) {
+            let wire = client.message_wire();
+            let letter = encoded[place(wire)].get_or_insert_with(|| {
+                let bytes = message(words, wire);
+                // One that is too large for all the room there is goes all the same, while it is the only one.
+                let counted = self.room(bytes.len());
+                Letter::new(bytes, counted)
+            });
+            let room = self.room(MESSAGE_BYTES);
+            if client.is_killed() {
+                // It was the one furthest behind.
+                continue;
+            }
+            if client.mailbox.push(letter, room, mailbox_bytes_max) {
+                client.wake();
+            } else {
+                disconnect(client, "subscriber_buffer", mailbox_bytes_max);
+            }
+        }
+        listeners.len()
+    }
+
+    /// Room for so many bytes of mail, which whoever has most of it unread has to make; none where nobody has any.
+    fn room(&self, bytes: usize) -> Option<Counted> {
+        loop {
+            if let Ok(counted) = self.mail.count(bytes) {
+                return Some(counted);
+            }
+            let furthest = self.furthest_behind()?;
+            disconnect(&furthest, "buffer_budget", self.mail.limit_bytes());
+        }
+    }
+
+    /// Who has most mail.
+    #[cold]
+    fn furthest_behind(&self) -> Option<Rc<Client>> {
+        let (by_name, by_pattern) = (self.by_name.borrow(), self.by_pattern.borrow());
+        let all = by_name.values().chain(by_pattern.values().map(|(_, listeners)| listeners));
+        let all = all.flat_map(BTreeMap::values).filter(|client| !client.mailbox.is_empty());
+        all.max_by_key(|client| client.mailbox.bytes()).cloned()
     }
 
     /// Whether anybody listens to one of larder's own channels. Who subscribes to `*` does not mean them.
@@ -134,12 +231,56 @@ impl Channels {
     pub fn publish_own(&self, own: Own, json: &str, unread_bytes_max: usize) {
         let name = own.channel().as_bytes();
         if let Some(listeners) = self.by_name.borrow().get(name) {
-            deliver_own(own, &[b"message", name], json, listeners, unread_bytes_max);
+            self.deliver_own(own, &[b"message", name], json, listeners, unread_bytes_max);
         }
         for (given, (pattern, listeners)) in &*self.by_pattern.borrow() {
             if given.starts_with(OWN_PREFIX) && pattern.matches(name) {
-                deliver_own(own, &[b"pmessage", given, name], json, listeners, unread_bytes_max);
+                self.deliver_own(own, &[b"pmessage", given, name], json, listeners, unread_bytes_max);
             }
+        }
+    }
+
+    /// Whoever there is no room for misses it.
+    fn deliver_own(
+        &self,
+        own: Own,
+        words: &[&[u8]],
+        json: &str,
+        listeners: &Listeners,
+        unread_bytes_max: usize,
+    ) {
+        let written = |json: &str, wire| {
+            let bytes = message(&[words, &[json.as_bytes()]].concat(), wire);
+            let counted = self.mail.count(bytes.len()).ok()?;
+            Some(Letter::new(bytes, Some(counted)))
+        };
+        let mut shared: [Option<Letter>; 3] = [None, None, None];
+        for client in listeners.values() {
+            let wire = client.message_wire();
+            let behind = client.mailbox.bytes() >= unread_bytes_max;
+            let Some(room) = self.mail.count(MESSAGE_BYTES).ok().filter(|_| !behind) else {
+                client.miss(own);
+                continue;
+            };
+            let letter = match client.missed_of(own) {
+                0 => {
+                    let shared = &mut shared[place(wire)];
+                    if shared.is_none() {
+                        *shared = written(json, wire);
+                    }
+                    shared.clone()
+                }
+                missed => written(&with_dropped(json, missed), wire),
+            };
+            let Some(letter) = letter else {
+                client.miss(own);
+                continue;
+            };
+            client.take_missed(own);
+            // There is room: what is unread is far below what a mailbox may hold.
+            let fits = client.mailbox.push(&letter, Some(room), usize::MAX);
+            debug_assert!(fits);
+            client.wake();
         }
     }
 
@@ -163,43 +304,14 @@ impl Channels {
     }
 }
 
-/// Gives the message that `words` make to all of `listeners`.
-fn deliver(words: &[&[u8]], listeners: &Listeners, mailbox_bytes_max: usize) -> usize {
-    let mut encoded: [Option<Bytes>; 3] = [None, None, None];
-    for client in listeners.values() {
-        let wire = client.message_wire();
-        let message = encoded[place(wire)].get_or_insert_with(|| message(words, wire));
-        if client.mailbox.push(message, mailbox_bytes_max) {
-            client.wake();
-        } else {
-            tracing::warn!(
-                "connection {} ended: it does not read the messages it is subscribed to (subscriber_buffer, {mailbox_bytes_max} bytes)",
-                client.id
-            );
-            client.kill();
-        }
-    }
-    listeners.len()
-}
-
-fn deliver_own(own: Own, words: &[&[u8]], json: &str, listeners: &Listeners, unread_bytes_max: usize) {
-    let written = |json: &str, wire| message(&[words, &[json.as_bytes()]].concat(), wire);
-    let mut shared: [Option<Bytes>; 3] = [None, None, None];
-    for client in listeners.values() {
-        let wire = client.message_wire();
-        if client.mailbox.bytes() >= unread_bytes_max {
-            client.miss(own);
-            continue;
-        }
-        let message = match client.take_missed(own) {
-            0 => shared[place(wire)].get_or_insert_with(|| written(json, wire)).clone(),
-            missed => written(&with_dropped(json, missed), wire),
-        };
-        // There is room: what is unread is far below what a mailbox may hold.
-        let fits = client.mailbox.push(&message, usize::MAX);
-        debug_assert!(fits);
-        client.wake();
-    }
+/// Ends a connection that has fallen too far behind; what was for it is gone at once.
+fn disconnect(client: &Client, limit: &str, limit_bytes: usize) {
+    tracing::warn!(
+        "connection {} ended: it does not read the messages it is subscribed to ({limit}, {limit_bytes} bytes)",
+        client.id
+    );
+    client.mailbox.clear();
+    client.kill();
 }
 
 /// Where the message in that writing is kept.
@@ -235,7 +347,7 @@ mod tests {
 
     #[test]
     fn everyone_gets_it_in_their_own_writing() {
-        let channels = Channels::default();
+        let channels = Channels::new(1 << 20);
         let (plain, third, lines) = (client(1), client(2), client(3));
         third.protocol.set(Protocol::Resp3);
         lines.lines.set(true);
@@ -255,7 +367,7 @@ mod tests {
 
     #[test]
     fn nothing_is_left_of_who_goes() {
-        let channels = Channels::default();
+        let channels = Channels::new(1 << 20);
         let listener = client(1);
         for name in [&b"a"[..], b"b"] {
             channels.subscribe(Kind::Channel, &Bytes::from_static(name), &listener);
@@ -265,20 +377,83 @@ mod tests {
             (listener.subscriptions.borrow().len(), channels.listeners(b"a"), channels.patterns()),
             (4, 1, 2)
         );
+        assert!(Channels::make_room(&listener, [&b"c"[..]].into_iter()).is_ok());
         channels.leave(&listener);
+        assert_eq!(listener.subscriptions.borrow().bytes, 0);
         assert!(listener.subscriptions.borrow().is_empty());
         assert_eq!((channels.names(None).len(), channels.patterns()), (0, 0));
         assert_eq!(Rc::strong_count(&listener), 1);
     }
 
     #[test]
+    fn subscriptions_count_as_long_as_they_last() {
+        let channels = Channels::new(1 << 20);
+        let keeping = Rc::new(Keeping::new(20_000));
+        let listener = Rc::new(Client::new(1, Peer::default(), 0).keeping(Rc::clone(&keeping)));
+        let subscribe = |name: &[u8]| {
+            Channels::make_room(&listener, [name].into_iter())?;
+            channels.subscribe(Kind::Channel, &Bytes::copy_from_slice(name), &listener);
+            Channels::settle(&listener);
+            Ok(())
+        };
+        let long = |letter: u8| vec![letter; 5_000];
+        subscribe(&long(b'a')).unwrap();
+        let one = keeping.used_bytes();
+        subscribe(&long(b'a')).unwrap();
+        assert_eq!(keeping.used_bytes(), one, "it is subscribed to that already");
+        subscribe(&long(b'b')).unwrap();
+        assert_eq!(subscribe(&long(b'c')), Err(CommandError::NoRoomToKeep { limit_bytes: 20_000 }));
+        channels.unsubscribe(Kind::Channel, &long(b'a'), &listener);
+        Channels::settle(&listener);
+        assert_eq!(keeping.used_bytes(), one);
+        channels.leave(&listener);
+        assert_eq!(keeping.used_bytes(), 0);
+    }
+
+    #[test]
     fn who_does_not_read_is_disconnected() {
-        let channels = Channels::default();
+        let channels = Channels::new(1 << 20);
         let listener = client(1);
         channels.subscribe(Kind::Channel, &Bytes::from_static(b"c"), &listener);
         channels.publish(b"c", &[b'x'; 100], 400);
         assert!(!listener.is_killed());
         channels.publish(b"c", &[b'x'; 300], 400);
         assert!(listener.is_killed());
+    }
+    #[test]
+    fn who_is_furthest_behind_makes_room_for_the_others() {
+        let channels = Channels::new(10_000);
+        let (asleep, slow, awake) = (client(1), client(2), client(3));
+        channels.subscribe(Kind::Channel, &Bytes::from_static(b"a"), &asleep);
+        channels.subscribe(Kind::Pattern, &Bytes::from_static(b"*"), &slow);
+        channels.subscribe(Kind::Channel, &Bytes::from_static(b"b"), &awake);
+        channels.publish(b"a", &[b'x'; 4_000], usize::MAX);
+        slow.mailbox.drain_to(&mut BytesMut::new(), usize::MAX);
+        assert!(channels.mail.used_bytes() > 4_000, "one mailbox still has it");
+        channels.publish(b"b", &[b'x'; 3_000], usize::MAX);
+        // Two writings of this do not fit beside what the first still has.
+        assert!(asleep.is_killed() && asleep.mailbox.is_empty() && !slow.is_killed() && !awake.is_killed());
+        assert_eq!((slow.mailbox.len(), awake.mailbox.len()), (1, 1));
+        for listener in [&slow, &awake] {
+            listener.mailbox.drain_to(&mut BytesMut::new(), usize::MAX);
+        }
+        assert_eq!(channels.mail.used_bytes(), 0);
+        // A message that has no room even alone reaches who has read all else.
+        channels.publish(b"z", &vec![b'x'; 20_000], usize::MAX);
+        assert!(mail(&slow).len() > 20_000);
+    }
+
+    #[test]
+    fn a_sample_without_room_is_missed_and_counted() {
+        let channels = Channels::new(3_000);
+        let (stalled, watcher) = (client(1), client(2));
+        channels.subscribe(Kind::Channel, &Bytes::from_static(b"c"), &stalled);
+        channels.subscribe(Kind::Channel, &Bytes::from_static(b"larder:stats"), &watcher);
+        channels.publish(b"c", &[b'x'; 2_500], usize::MAX);
+        channels.publish_own(Own::Stats, &format!(r#"{{"dropped":0,"text":"{}"}}"#, "x".repeat(600)), 1_000);
+        assert_eq!((mail(&watcher), watcher.missed()), (String::new(), 1));
+        stalled.mailbox.clear();
+        channels.publish_own(Own::Stats, r#"{"dropped":0,"text":"x"}"#, 1_000);
+        assert!(mail(&watcher).contains(r#""dropped":1"#));
     }
 }

@@ -698,7 +698,7 @@ _larderd() {
             return 0
             ;;
         larderd__subcmd__import)
-            opts="-h --data --disk-cap --compress-from --compression-level --merge-bytes --max-line --max-args --max-key --max-value --config --help"
+            opts="-h --data --disk-cap --compress-from --compression-level --merge-bytes --max-ttl --max-line --max-args --max-key --max-value --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -730,6 +730,13 @@ _larderd() {
                     return 0
                     ;;
                 --merge-bytes)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --max-ttl)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace

@@ -3,6 +3,8 @@
 
     python3 tests/differential/run.py --commands 100000 --seed 1 [--proto 2|3|both]
 
+The full form is --commands 250000, half a million in both; part of the test command is --commands 15000.
+
 Starts both servers in a temporary directory; needs nothing but Python and redis-server. Commands, arguments and how
 replies are compared stand in grammar.py, the differences that are meant in known.txt. Commands that larderd does not
 list in COMMAND LIST are left out, and named.

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::geteuid;
 
-use crate::util::{Client, Daemon, Reply, missing, wait_for_clock, wait_until};
+use crate::util::{Client, Daemon, Reply, binary, missing, wait_for_clock, wait_until};
 
 const ADMIN: u32 = 61_001;
 const NORMAL: u32 = 61_002;
@@ -32,13 +32,7 @@ fn is_root() -> bool {
 /// A daemon whose socket every user can reach.
 #[track_caller]
 fn open_to_all(arguments: &[&str]) -> Daemon {
-    let dir = tempfile::tempdir().unwrap();
-    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o711)).unwrap();
-    let (socket, data) = (dir.path().join("larder.sock"), dir.path().join("data"));
-    let text = |path: &Path| path.to_str().unwrap().to_owned();
-    let mut all = vec!["--socket".into(), text(&socket), "--data".into(), text(&data)];
-    all.extend(["--socket-mode", "0666"].iter().chain(arguments).map(ToString::to_string));
-    Daemon::start_with(dir, socket, all, Vec::new())
+    Daemon::start_for_all(binary(), Vec::new(), arguments)
 }
 
 fn as_user(daemon: &Daemon, uid: u32) -> Client {

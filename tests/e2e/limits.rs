@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 use std::thread;
 
-use crate::util::{Client, Daemon, Reply, tool, wait_until};
+use crate::util::{Client, Daemon, Reply, encode, tool, wait_until};
 
 #[test]
 fn one_request_cannot_ask_for_an_answer_without_end() {
@@ -52,6 +52,72 @@ fn large_requests_that_do_not_fit_together_all_succeed() {
             });
         }
     });
+    daemon.check_healthy();
+}
+
+#[test]
+fn a_large_request_that_does_not_go_on_gives_way_to_others() {
+    let daemon =
+        Daemon::start(&["--buffer-budget", "64KiB", "--max-value", "4MiB", "--half-request-timeout", "1h"]);
+    let request = encode(&[b"SET".as_slice(), b"slow", &vec![b'v'; 4 << 20]]);
+    let mut slow = daemon.client();
+    slow.send(&request[..1 << 20]).unwrap();
+    let mut other = daemon.client();
+    assert_eq!(other.args(&[b"SET".as_slice(), b"large", &vec![b'v'; 4 << 20]]), Reply::ok());
+    let Ok(Reply::Error(text)) = slow.read() else { panic!("it is told why") };
+    assert!(text.contains("too slow while buffer_budget (65536 bytes) is used up"), "{text}");
+    assert_eq!(slow.read_to_end(), b"");
+    // One that goes on may take its time as long as there is room.
+    let mut steady = daemon.client();
+    let request = encode(&[b"SET".as_slice(), b"steady", &vec![b'v'; 4 << 20]]);
+    for part in request.chunks(1 << 20) {
+        steady.send(part).unwrap();
+    }
+    assert_eq!(steady.read().unwrap(), Reply::ok());
+    daemon.check_healthy();
+}
+
+#[test]
+fn what_is_kept_for_clients_has_a_bound() {
+    let daemon = Daemon::start(&["--max-user-buffer", "1MiB"]);
+    let (mut hoarder, mut other) = (daemon.client(), daemon.client());
+    let value = "v".repeat(300_000);
+    let refused = |reply: Reply| match reply {
+        Reply::Error(text) => assert!(text.contains("no room to keep this for the client"), "{text}"),
+        other => panic!("{other}"),
+    };
+    hoarder.check("MULTI", "+OK");
+    for _ in 0..3 {
+        assert_eq!(hoarder.args(&["SET", "k", &value]), Reply::Simple(b"QUEUED".to_vec()));
+    }
+    refused(hoarder.args(&["SET", "k", &value]));
+    hoarder.check("EXEC", "-EXECABORT Transaction discarded because of previous errors.");
+    // It is given back, whatever became of it.
+    let names: Vec<String> = (0..1_000).map(|number| format!("{number}:{}", "n".repeat(300))).collect();
+    let all = |command: &'static str| -> Vec<&str> {
+        std::iter::once(command).chain(names.iter().map(String::as_str)).collect()
+    };
+    assert_eq!(hoarder.args(&all("WATCH")), Reply::ok());
+    refused(other.args(&all("WATCH")));
+    // Those it watches already take no more.
+    assert_eq!(hoarder.args(&all("WATCH")[..101]), Reply::ok());
+    refused(other.args(&all("SUBSCRIBE")));
+    hoarder.check("UNWATCH", "+OK");
+    other.send(&encode(&all("SUBSCRIBE"))).unwrap();
+    for _ in &names {
+        assert!(matches!(other.read().unwrap(), Reply::Array(_)));
+    }
+    refused(hoarder.args(&all("WATCH")));
+    // What is small always fits.
+    hoarder.check("MULTI", "+OK");
+    hoarder.check("SET k v", "+QUEUED");
+    hoarder.check("EXEC", "[+OK]");
+    drop(other);
+    wait_until("its subscriptions to be gone", || {
+        let stats = hoarder.stats();
+        if stats.get("connections") == 1 { Ok(()) } else { Err(format!("{stats:?}")) }
+    });
+    assert_eq!(hoarder.args(&all("WATCH")), Reply::ok());
     daemon.check_healthy();
 }
 

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use crate::util::{Daemon, Dice, Outcome, Reply, encode, larderd, run, succeeds, tool, wait_until};
+use crate::util::{Daemon, Dice, Outcome, Reply, binary, encode, larderd, run, succeeds, tool, wait_until};
 
 pub(crate) fn text(path: &Path) -> &str {
     path.to_str().unwrap()
@@ -256,6 +256,31 @@ fn an_import_takes_lines_and_requests_and_deletions() {
     succeeds(command.stdin(File::open(&file).unwrap()));
     let all = exported(&data);
     assert!(all.contains("\r\na\r\n$1\r\n2\r\n") && !all.contains("two words"), "{all}");
+}
+
+#[test]
+fn an_import_keeps_to_the_longest_ttl_and_gives_none_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, file) = (dir.path().join("data"), dir.path().join("input"));
+    fs::write(&file, "SET none v\nSET long v EX 1000000\nSET short v EX 1000\nMSET more v\n").unwrap();
+    let ttls = |settings: &[&str]| {
+        let data = data.join(settings.join("="));
+        let mut arguments = vec![text(&file)];
+        arguments.extend(settings);
+        fs::create_dir_all(dir.path().join("data")).unwrap();
+        done("import", &data, &arguments);
+        let daemon = Daemon::start_on(tempfile::tempdir().unwrap(), &data, binary(), Vec::new(), &[]);
+        let mut client = daemon.client();
+        ["none", "long", "short", "more"].map(|key| client.int(&format!("TTL {key}")))
+    };
+    let about = |ttl: i64| ttl - 100..=ttl;
+    let [none, long, short, more] = ttls(&[]);
+    assert!(none == -1 && about(1_000_000).contains(&long) && about(1_000).contains(&short) && more == -1);
+    let [none, long, short, more] = ttls(&["--max-ttl", "5000s"]);
+    for ttl in [none, long, more] {
+        assert!(about(5_000).contains(&ttl), "{ttl}");
+    }
+    assert!(about(1_000).contains(&short), "{short}");
 }
 
 #[test]

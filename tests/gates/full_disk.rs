@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::report::{Plan, Report, Subject};
+use crate::shim::Shim;
 use crate::space::Mounted;
-use crate::util::{Client, Daemon, Dice, HANG, Reply};
+use crate::util::{Client, Daemon, Dice, HANG, Reply, wait_until};
 
 const SIZES: [&str; 3] = ["24m", "40m", "64m"];
 
@@ -183,4 +184,50 @@ impl Held {
             thread::sleep(Duration::from_millis(5));
         }
     }
+}
+
+/// Where the database's log has no room, nothing is merged, and only deletions are taken: as far as the journal has its share of
+/// the disk, and no further.
+#[test]
+fn deletions_stay_within_the_journals_share() {
+    const KEYS: usize = 12_000;
+    const NEVER: i64 = 1 << 40;
+    let Some(shim) = Shim::compile() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let fault = format!("write:{NEVER}:ENOSPC:on");
+    let environment = shim.environment(&data.join("larder.db-wal"), Some(&fault));
+    let settings = ["--disk-cap", "64MiB", "--max-value", "64KiB", "--merge-interval", "20ms"];
+    let daemon = Daemon::start_on(
+        tempfile::tempdir().unwrap(),
+        &data,
+        Subject::larderd().binary,
+        environment,
+        &settings,
+    );
+    let mut client = daemon.client();
+    let keys: Vec<String> = (0..KEYS).map(|number| format!("key:{number}")).collect();
+    for some in keys.chunks(500) {
+        let requests: Vec<_> = some.iter().map(|key| vec!["SET", key, "v"]).collect();
+        client.pipeline(&requests).unwrap();
+    }
+    client.check("CLEANUP", ":0");
+    shim.count_writes_from(NEVER);
+    wait_until("entries to be refused", || match client.cmd("SET probe 1") {
+        Reply::Error(text) if text.starts_with("FULL") => Ok(()),
+        other => Err(other.to_string()),
+    });
+    // One commit each, which is some thousands of bytes in the journal.
+    let taken = keys.iter().take_while(|key| client.args(&["DEL", key]) == Reply::Integer(1)).count();
+    let journals = client.stats().get("journal_bytes");
+    assert!((500..KEYS).contains(&taken), "{taken} deletions were taken, and then {journals} bytes");
+    assert!(journals <= 2 * (64 << 20) / 8, "{journals} bytes of journals after {taken} deletions");
+    client.check(&format!("GET {}", keys[KEYS - 1]), "=v");
+    shim.count_writes_from(1);
+    wait_until("service to return", || match client.cmd("SET probe 1") {
+        Reply::Simple(_) => Ok(()),
+        other => Err(other.to_string()),
+    });
+    assert_eq!(client.int("DBSIZE"), (KEYS - taken + 1) as i64);
+    daemon.check_healthy();
 }

@@ -14,6 +14,7 @@
 //! | [`fuzz`] | parsers and decoders take anything | inputs of each target |
 //! | [`abuse`] | malformed frames end nothing but their connection | frames |
 //! | [`slow`] | clients that do not read cost a bounded amount of memory | seconds |
+//! | [`hoard`] | what one user has the daemon keep is bounded, and leaves room for others | connections |
 //! | [`crowd`] | very many connections, and too few file descriptors | connections |
 //! | [`planted`] | each of the gates can fail: mistakes on purpose turn them red | |
 //!
@@ -22,6 +23,14 @@
 //!
 //! ```sh
 //! LARDER_GATE_COUNT=1000 LARDER_GATE_SEED=1 cargo test --release -p larderd --test gates kill::
+//! ```
+//!
+//! Two have commands of their own for the full form: the comparison with redis-server, half a million commands in both versions of
+//! the protocol, and the fuzzers, which see where an input goes:
+//!
+//! ```sh
+//! python3 tests/differential/run.py --commands 250000 --seed 1
+//! cargo +nightly fuzz run --fuzz-dir tests/fuzz requests -- -dict=tests/fuzz/dictionary -max_total_time=1200
 //! ```
 //!
 //! Each prints its seed, its counts and its failures in one line. `LEDGER.md` has the lines of full runs. `history` is the
@@ -37,6 +46,7 @@ mod faults;
 mod full_disk;
 mod fuzz;
 mod history;
+mod hoard;
 mod kill;
 mod linear;
 mod model;

@@ -53,6 +53,7 @@ fn turns_red(bug: &str, gate: impl Fn(&Subject, u64) -> Report) {
             Ok(report) if report.is_red() => {
                 format!("{}\n    {}", report.line(), report.told().lines().next().unwrap_or_default())
             }
+            Ok(report) if report.was_skipped() => return,
             Ok(_) => continue,
             Err(panic) => panic
                 .downcast_ref::<String>()

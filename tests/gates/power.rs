@@ -1,6 +1,6 @@
 //! Power cuts: an ext4 of its own is cut off from its disk under load, mounted anew, and a daemon started on what is there.
-//! With `fsync` nothing answered is lost; with `commit` nothing that was answered over a second before; and what is there is
-//! never damaged. A control, the daemon being made to believe that its syncs succeed, has to lose something: otherwise the
+//! With `fsync` nothing answered is lost; with `commit` nothing that was answered over a second before, and nothing at all
+//! that a start had read since, after a kill; and what is there is never damaged. A control, the daemon being made to believe that its syncs succeed, has to lose something: otherwise the
 //! cut cuts nothing off.
 
 use std::collections::BTreeMap;
@@ -21,50 +21,59 @@ use crate::util::{Client, Daemon, Dice, Outcome, Reply, encode, larderd, run as 
 const LOST_AT_MOST: Duration = Duration::from_millis(2_500);
 
 const CLIENTS: u64 = 4;
+/// Keys of a client; so many more where what was read at a start should take a while to be merged, which forces it as well.
 const KEYS: u64 = 60;
+const KEYS_MERGED_SLOWLY: u64 = 20_000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Level {
     Fsync,
     Commit,
+    /// `commit`, with a kill and a start before the cut.
+    Killed,
     /// `commit` without the syncs.
     Control,
 }
 
 #[test]
 fn fsync_loses_nothing() {
-    run(Level::Fsync, Plan::from_environment(3)).end();
+    run(&Subject::larderd(), Level::Fsync, Plan::from_environment(3)).end();
 }
 
 #[test]
 fn commit_loses_a_second_at_most() {
-    run(Level::Commit, Plan::from_environment(3)).end();
+    run(&Subject::larderd(), Level::Commit, Plan::from_environment(3)).end();
+}
+
+#[test]
+fn what_a_start_has_read_is_kept() {
+    run(&Subject::larderd(), Level::Killed, Plan::from_environment(3)).end();
 }
 
 #[test]
 fn without_syncs_something_is_lost() {
-    run(Level::Control, Plan::from_environment(1)).end();
+    run(&Subject::larderd(), Level::Control, Plan::from_environment(1)).end();
 }
 
-fn run(level: Level, plan: Plan) -> Report {
+fn run(subject: &Subject, level: Level, plan: Plan) -> Report {
     let name = match level {
         Level::Fsync => "power, fsync",
         Level::Commit => "power, commit",
+        Level::Killed => "power, commit, killed before",
         Level::Control => "power, control without syncs",
     };
     let mut report = Report::new(name, plan);
     let places = tempfile::tempdir().unwrap();
-    let (Some(cut), Some(shim)) = (cutter(places.path()), Shim::compile()) else { return report };
+    let (Some(cut), Some(shim)) = (cutter(places.path()), Shim::compile()) else { return report.skipped() };
     let mut dice = Dice::new(plan.seed);
     let (mut answered, mut lost, mut oldest, mut given_up) = (0, 0, Duration::ZERO, 0);
     for cycle in 0..plan.count {
         let image = places.path().join("image");
         if ext4_image(&image, 160).is_none() {
-            return report;
+            return report.skipped();
         }
-        let Some(after) = one_cut(level, &image, &cut, &shim, &mut dice, &mut report, cycle) else {
-            return report;
-        };
+        let cut = Cut { level, subject, program: &cut, shim: &shim, cycle };
+        let Some(after) = cut.make(&image, &mut dice, &mut report) else { return report.skipped() };
         answered += after.answered;
         lost += after.lost;
         oldest = oldest.max(after.oldest);
@@ -88,102 +97,148 @@ struct After {
     given_up: u64,
 }
 
-/// What was answered for a key: each value, by its number, with the moment at which it was.
-type Answered = BTreeMap<String, Vec<(u64, Instant)>>;
+/// Writes of a daemon's second life have greater numbers than those of its first.
+const SECOND_LIFE: u64 = 1 << 32;
 
-fn one_cut(
-    level: Level,
-    image: &Path,
-    cut: &Path,
-    shim: &Shim,
+/// All clients write for a while until `end` ends it: each to so many keys, numbered upwards from the number beside it.
+fn under_load(
+    daemon: &mut Daemon,
+    answered: &mut Answered,
+    (keys, first): (u64, u64),
     dice: &mut Dice,
-    report: &mut Report,
-    cycle: u64,
-) -> Option<After> {
-    let mounted = Mounted::image(image)?;
-    let data = mounted.path().join("data");
-    let mut settings =
-        vec!["--merge-interval", "250ms", "--cleanup-interval", "400ms", "--disk-cap", "64MiB"];
-    settings.extend([
-        "--max-value",
-        "64KiB",
-        "--durability",
-        if level == Level::Fsync { "fsync" } else { "commit" },
-    ]);
-    let mut environment = Vec::new();
-    if level == Level::Control {
-        environment = shim.environment(&data, Some("sync:1:SKIP:on"));
-    }
-    let subject = Subject::larderd();
-    let mut daemon = Daemon::start_on(TempDir::new().unwrap(), &data, subject.binary, environment, &settings);
-    let all: Mutex<Answered> = Mutex::default();
-    let mut at_cut = Instant::now();
+    length: Duration,
+    end: impl FnOnce(&mut Daemon),
+) {
+    let all = Mutex::new(answered);
     thread::scope(|scope| {
-        for number in 0..CLIENTS {
+        for name in 0..CLIENTS {
             let mut client = daemon.client();
             let all = &all;
             let dice = Dice::new(dice.below(1 << 40));
             scope.spawn(move || {
-                let answered = write_until_cut(number, &mut client, dice);
-                all.lock().unwrap().extend(answered);
+                let written = write_until_cut(name, (keys, first), &mut client, dice);
+                let mut all = all.lock().unwrap();
+                for (key, mut writes) in written {
+                    all.entry(key).or_default().append(&mut writes);
+                }
             });
         }
-        thread::sleep(match level {
-            Level::Fsync => Duration::from_millis(100 + dice.below(500)),
-            // Longer than what may be lost.
-            _ => Duration::from_millis(2_600 + dice.below(1_400)),
-        });
-        at_cut = Instant::now();
-        let output = Command::new(cut).arg(mounted.path()).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        // Whoever is answered from here on was answered after the cut.
-        if daemon.ended().is_none() {
-            daemon.kill9();
-        }
+        thread::sleep(length);
+        end(daemon);
     });
-    mounted.unmount();
+}
 
-    let mounted = Mounted::image(image)?;
-    let data = mounted.path().join("data");
-    let mut after = After::default();
-    // Without syncs files may be anything.
-    if level != Level::Control && data.join("larder.db").exists() {
-        check_files(&data, report, cycle);
-    }
-    let again =
-        Daemon::start_on(TempDir::new().unwrap(), &data, Subject::larderd().binary, Vec::new(), &settings);
-    after.given_up = u64::from(again.output().contains("given up"));
-    let may_be_lost = match level {
-        Level::Fsync => Duration::ZERO,
-        Level::Commit => LOST_AT_MOST,
-        Level::Control => Duration::MAX,
-    };
-    let mut client = again.client();
-    for (key, writes) in all.into_inner().unwrap() {
-        let found = match client.args(&["GET", &key]) {
-            Reply::Nil => 0,
-            reply => number_of(&reply),
+/// What was answered for a key: each value, by its number, with the moment at which it was.
+type Answered = BTreeMap<String, Vec<(u64, Instant)>>;
+
+/// One cut, and what it is made with.
+struct Cut<'a> {
+    level: Level,
+    subject: &'a Subject,
+    program: &'a Path,
+    shim: &'a Shim,
+    cycle: u64,
+}
+
+impl Cut<'_> {
+    /// Cuts `image` off under load and starts on what is left; `None` where the machine does not allow it.
+    fn make(&self, image: &Path, dice: &mut Dice, report: &mut Report) -> Option<After> {
+        let Self { level, subject, cycle, .. } = *self;
+        let mounted = Mounted::image(image)?;
+        let data = mounted.path().join("data");
+        let mut settings =
+            vec!["--merge-interval", "250ms", "--cleanup-interval", "400ms", "--disk-cap", "64MiB"];
+        settings.extend([
+            "--max-value",
+            "64KiB",
+            "--durability",
+            if level == Level::Fsync { "fsync" } else { "commit" },
+        ]);
+        let mut environment = Vec::new();
+        if level == Level::Control {
+            environment = self.shim.environment(&data, Some("sync:1:SKIP:on"));
+        }
+        environment.extend(subject.environment.clone());
+        let binary = subject.binary.clone();
+        let mut daemon = Daemon::start_on(TempDir::new().unwrap(), &data, binary, environment, &settings);
+        let mut answered = Answered::new();
+        let keys = if level == Level::Killed { KEYS_MERGED_SLOWLY } else { KEYS };
+        // What was answered by then has been read by a start.
+        let mut started = None;
+        if level == Level::Killed {
+            // Shorter than between two syncs.
+            let length = Duration::from_millis(200 + dice.below(700));
+            under_load(&mut daemon, &mut answered, (keys, 1), dice, length, Daemon::kill9);
+            started = Some(Instant::now());
+            daemon.restart();
+        }
+        let shorter = if cycle.is_multiple_of(2) { 0 } else { dice.below(400) };
+        let length = match level {
+            Level::Fsync => Duration::from_millis(100 + dice.below(500)),
+            // Long enough for a merge, or too short.
+            Level::Killed => Duration::from_millis(shorter),
+            // Longer than what may be lost.
+            Level::Commit | Level::Control => Duration::from_millis(2_600 + dice.below(1_400)),
         };
-        // Those of the moment of the cut: answered by a daemon that has just been cut off, or not quite any more.
-        let before: Vec<_> = writes.iter().filter(|(_, when)| *when < at_cut).collect();
-        after.answered += before.len() as u64;
-        let lost: Vec<_> = before.iter().filter(|(number, _)| *number > found).collect();
-        after.lost += lost.len() as u64;
-        if let Some((number, when)) = lost.first() {
-            let age = at_cut - *when;
-            after.oldest = after.oldest.max(age);
-            if age > may_be_lost {
-                report.fail(format!(
-                    "cycle {cycle}: {key} holds {found}; {number} was answered {age:?} before the cut: {}",
-                    again.output()
-                ));
+        let mut at_cut = Instant::now();
+        under_load(&mut daemon, &mut answered, (keys, SECOND_LIFE), dice, length, |daemon| {
+            at_cut = Instant::now();
+            let output = Command::new(self.program).arg(mounted.path()).output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            // Whoever is answered from here on was answered after the cut.
+            if daemon.ended().is_none() {
+                daemon.kill9();
+            }
+        });
+        mounted.unmount();
+
+        let mounted = Mounted::image(image)?;
+        let data = mounted.path().join("data");
+        let mut after = After::default();
+        // Without syncs files may be anything.
+        if level != Level::Control && data.join("larder.db").exists() {
+            check_files(&data, report, cycle);
+        }
+        let again = Daemon::start_on(
+            TempDir::new().unwrap(),
+            &data,
+            subject.binary.clone(),
+            subject.environment.clone(),
+            &settings,
+        );
+        after.given_up = u64::from(again.output().contains("given up"));
+        let may_be_lost = match level {
+            Level::Fsync => Duration::ZERO,
+            Level::Commit | Level::Killed => LOST_AT_MOST,
+            Level::Control => Duration::MAX,
+        };
+        let mut client = again.client();
+        for (key, writes) in answered {
+            let found = match client.args(&["GET", &key]) {
+                Reply::Nil => 0,
+                reply => number_of(&reply),
+            };
+            // Those of the moment of the cut: answered by a daemon that has just been cut off, or not quite any more.
+            let before: Vec<_> = writes.iter().filter(|(_, when)| *when < at_cut).collect();
+            after.answered += before.len() as u64;
+            let lost: Vec<_> = before.iter().filter(|(number, _)| *number > found).collect();
+            after.lost += lost.len() as u64;
+            if let Some((number, when)) = lost.first() {
+                let age = at_cut - *when;
+                after.oldest = after.oldest.max(age);
+                if age > may_be_lost || started.is_some_and(|started| *when < started) {
+                    report.fail(format!(
+                        "cycle {cycle}: {key} holds {found}; {number} was answered {age:?} before the cut: {}",
+                        again.output()
+                    ));
+                }
             }
         }
+        client.check("SET health 1", "+OK");
+        drop((client, again));
+        mounted.unmount();
+        Some(after)
     }
-    client.check("SET health 1", "+OK");
-    drop((client, again));
-    mounted.unmount();
-    Some(after)
 }
 
 fn number_of(reply: &Reply) -> u64 {
@@ -195,11 +250,12 @@ fn number_of(reply: &Reply) -> u64 {
         .unwrap_or_else(|_| panic!("a value nobody set: {text:?}"))
 }
 
-fn write_until_cut(name: u64, client: &mut Client, mut dice: Dice) -> Answered {
+fn write_until_cut(name: u64, (keys, first): (u64, u64), client: &mut Client, mut dice: Dice) -> Answered {
     let mut answered = Answered::new();
-    for number in 1.. {
-        let key = format!("power:{name}:{}", dice.below(KEYS));
-        let value = format!("{number}:{}", "v".repeat(dice.below(400) as usize));
+    for number in first.. {
+        let key = format!("power:{name}:{}", dice.below(keys));
+        let longest = if keys == KEYS { 400 } else { 4_000 };
+        let value = format!("{number}:{}", "v".repeat(dice.below(longest) as usize));
         let reply = client.send(&encode(&["SET", &key, &value])).and_then(|()| client.read());
         let now = Instant::now();
         match reply {

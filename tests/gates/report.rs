@@ -29,6 +29,12 @@ impl Subject {
     pub(crate) fn start(&self, arguments: &[&str]) -> Daemon {
         Daemon::start_other(self.binary.clone(), self.environment.clone(), arguments)
     }
+
+    /// As [`start`](Self::start), with a socket that every user can reach.
+    #[track_caller]
+    pub(crate) fn start_for_all(&self, arguments: &[&str]) -> Daemon {
+        Daemon::start_for_all(self.binary.clone(), self.environment.clone(), arguments)
+    }
 }
 
 /// How much a gate does, and with which random numbers.
@@ -60,6 +66,7 @@ pub(crate) struct Report {
     began: Instant,
     counts: Vec<(&'static str, String)>,
     failures: Vec<String>,
+    skipped: bool,
 }
 
 /// So many failures are told of; more would say the same.
@@ -67,7 +74,7 @@ const TOLD: usize = 12;
 
 impl Report {
     pub(crate) fn new(gate: &'static str, plan: Plan) -> Self {
-        Self { gate, plan, began: Instant::now(), counts: Vec::new(), failures: Vec::new() }
+        Self { gate, plan, began: Instant::now(), counts: Vec::new(), failures: Vec::new(), skipped: false }
     }
 
     /// A figure for the ledger.
@@ -82,6 +89,17 @@ impl Report {
 
     pub(crate) fn fail_all(&mut self, what: impl IntoIterator<Item = String>) {
         self.failures.extend(what);
+    }
+
+    /// The machine lacks what the gate needs, which has been said.
+    pub(crate) fn skipped(mut self) -> Self {
+        self.skipped = true;
+        self
+    }
+
+    /// Whether that is so.
+    pub(crate) fn was_skipped(&self) -> bool {
+        self.skipped
     }
 
     /// Whether anything has failed so far.

@@ -57,6 +57,11 @@ impl Shim {
         [1, 2, 3, 4].map(|at| self.number(at) as u64)
     }
 
+    /// Has the next write be that one: for faults that are to begin, or to end, at a moment of the test's choice.
+    pub(crate) fn count_writes_from(&self, number: i64) {
+        self.state.write_all_at(&(number - 1).to_ne_bytes(), 8).unwrap();
+    }
+
     /// Calls that have failed so far.
     pub(crate) fn faults(&self) -> u64 {
         self.number(5) as u64

@@ -18,7 +18,7 @@ const LEAD: f64 = 0.5;
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
 /// Deletions may fill the write buffer beyond its cap, by this part of it.
-const DELETIONS_PART: u64 = 8;
+const DELETIONS_PART: f64 = 0.125;
 
 /// What a write does to the room there is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,17 +34,13 @@ impl Cache {
     #[must_use]
     pub fn has_room(&self, what: Taking) -> bool {
         let inner = self.0.inner.borrow();
+        let fill = inner.fill(&self.0.config);
         match what {
             Taking::Entries => {
                 let lead = inner.tiers.merge_progress().map_or(1.0, |merged| LEAD + (1.0 - LEAD) * merged);
-                inner.full.is_none() && inner.fill(&self.0.config) < lead
+                inner.full.is_none() && fill.most() < lead
             }
-            // What makes room is let in a little longer than what takes it.
-            Taking::Deletions => {
-                let buffer_cap_bytes = self.0.config.buffer_cap_bytes;
-                let buffered = inner.tiers.buffer_figures().1 as u64;
-                buffered < buffer_cap_bytes + buffer_cap_bytes / DELETIONS_PART
-            }
+            Taking::Deletions => fill.takes_deletions(),
         }
     }
 
@@ -59,7 +55,7 @@ impl Cache {
                 if self.has_room(what) {
                     return Ok(());
                 }
-                if let Some(reason) = self.0.inner.borrow().refusing() {
+                if let Some(reason) = self.0.inner.borrow().in_vain(what) {
                     return Err(CommandError::Full(reason.to_owned()));
                 }
                 // A merge under way makes room with every slice, and says so only at its end.
@@ -73,22 +69,50 @@ impl Cache {
     }
 }
 
+/// How full things are, 1 being all they may hold.
+#[derive(Clone, Copy, Debug)]
+struct Fill {
+    /// The active generation.
+    generation: f64,
+    /// Its journal.
+    journal: f64,
+    /// The write buffer, with the generation that is being merged.
+    buffer: f64,
+}
+
+impl Fill {
+    /// The active generation, in memory or on disk, whichever is fuller.
+    fn most(self) -> f64 {
+        self.generation.max(self.journal)
+    }
+
+    /// What makes room is let in a little longer than what takes it. In memory, that is: a key that is deleted over and over
+    /// takes no more there, but each time some of the journal, which has its share of the disk and no more.
+    fn takes_deletions(self) -> bool {
+        self.buffer < 1.0 + DELETIONS_PART && self.journal < 1.0
+    }
+}
+
 impl Inner {
-    /// How full the active generation is, 1 being all it may hold: in the buffer or in its journal, whichever is fuller.
-    fn fill(&self, config: &Config) -> f64 {
+    fn fill(&self, config: &Config) -> Fill {
         let uncommitted = self.tiers.uncommitted_bytes();
-        let buffered = (self.tiers.active().bytes() + uncommitted) as f64 / config.generation_bytes as f64;
-        let journalled =
-            (self.journal.bytes_about() + uncommitted as u64) as f64 / config.journal_cap_bytes as f64;
-        buffered.max(journalled)
+        let part = |bytes: u64, of: u64| bytes as f64 / of as f64;
+        Fill {
+            generation: part((self.tiers.active().bytes() + uncommitted) as u64, config.generation_bytes),
+            journal: part(self.journal.bytes_about() + uncommitted as u64, config.journal_cap_bytes),
+            buffer: part(self.tiers.buffer_figures().1 as u64, config.buffer_cap_bytes),
+        }
     }
 
     /// Has the merge under way keep step with the writes: it may take its time until the active generation is a quarter
     /// full, and should be done when that is three quarters full.
     pub(super) fn pace_merge(&self, config: &Config) {
         if self.tiers.merging() {
-            let wanted =
-                if self.full.is_some() { 1.0 } else { (self.fill(config) - LEAD / 2.0) / (1.0 - LEAD) };
+            let wanted = if self.full.is_some() {
+                1.0
+            } else {
+                (self.fill(config).most() - LEAD / 2.0) / (1.0 - LEAD)
+            };
             self.tiers.want_merged(wanted);
         }
     }
@@ -98,7 +122,15 @@ impl Inner {
         self.no_merge.as_deref().or(self.no_spare.as_deref())
     }
 
-    /// Why waiting for room would be in vain, if so.
+    /// Why waiting for room for that would be in vain, if so. Deletions are merged on a full disk as well.
+    fn in_vain(&self, what: Taking) -> Option<&str> {
+        match what {
+            Taking::Entries => self.refusing(),
+            Taking::Deletions => self.stuck(),
+        }
+    }
+
+    /// Why entries are refused, if they are.
     pub(super) fn refusing(&self) -> Option<&str> {
         self.full.as_deref().or(self.stuck())
     }
@@ -124,6 +156,26 @@ impl Inner {
             && let Some(store) = &self.store
         {
             self.full_unreported = store.report_full().is_err();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deletions_are_let_in_longer_and_not_beyond_the_journals_share() {
+        for (generation, journal, buffer, taken) in [
+            (0.5, 0.5, 0.9, true),
+            (1.2, 0.9, 1.1, true),
+            (1.2, 0.9, 1.13, false),
+            (0.01, 0.99, 0.01, true),
+            (0.01, 1.0, 0.01, false),
+        ] {
+            let fill = Fill { generation, journal, buffer };
+            assert_eq!(fill.takes_deletions(), taken, "{fill:?}");
+            assert!((fill.most() - generation.max(journal)).abs() < f64::EPSILON);
         }
     }
 }

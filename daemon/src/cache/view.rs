@@ -104,10 +104,7 @@ impl<'a> View<'a> {
 
     /// The deadline, or that of the longest TTL.
     fn limited(&self, deadline: Deadline) -> Deadline {
-        match self.rules.max_ttl_ms {
-            Some(ttl_ms) => deadline.min(Deadline::at(self.now_ms.saturating_add(ttl_ms))),
-            None => deadline,
-        }
+        deadline.within(self.rules.max_ttl_ms, self.now_ms)
     }
 
     /// A deadline of a value that is set together with others, drawn from the last part of its time to live where there

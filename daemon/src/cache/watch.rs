@@ -8,6 +8,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use crate::entry::{Deadline, Key};
+use crate::error::CommandError;
+use crate::kept::Kept;
+
+/// What watching a key takes beside the key, which is there twice.
+const WATCHED_BYTES: usize = 250;
 
 /// The keys that one client watches.
 #[derive(Debug)]
@@ -16,6 +21,8 @@ pub struct Watch {
     id: u64,
     keys: RefCell<Vec<Watched>>,
     touched: Cell<bool>,
+    bytes: Cell<usize>,
+    kept: RefCell<Kept>,
 }
 
 /// A watched key, as it was.
@@ -28,10 +35,31 @@ pub struct Watched {
 }
 
 impl Watch {
-    /// Nothing watched yet, for the client of that number.
+    /// Nothing watched yet, for the client of that number; what is counts as `kept`.
     #[must_use]
-    pub fn new(id: u64) -> Self {
-        Self { id, keys: RefCell::default(), touched: Cell::new(false) }
+    pub fn new(id: u64, kept: Kept) -> Self {
+        Self {
+            id,
+            keys: RefCell::default(),
+            touched: Cell::new(false),
+            bytes: Cell::new(0),
+            kept: RefCell::new(kept),
+        }
+    }
+
+    /// Makes sure that there is room to watch these as well.
+    ///
+    /// # Errors
+    /// Where what all clients keep together would be more than it may.
+    pub fn make_room<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) -> Result<(), CommandError> {
+        let more: usize = keys.map(bytes_of).sum();
+        self.kept.borrow_mut().resize(self.bytes.get() + more)
+    }
+
+    /// Gives back what was made room for and is not needed, since some of the keys were watched already.
+    pub fn settle(&self) {
+        let less = self.kept.borrow_mut().resize(self.bytes.get());
+        debug_assert!(less.is_ok(), "it is never more");
     }
 
     /// Whether a watched key was written or has expired since.
@@ -55,6 +83,10 @@ impl Watch {
     }
 }
 
+fn bytes_of(key: &[u8]) -> usize {
+    2 * key.len() + WATCHED_BYTES
+}
+
 /// All keys that somebody watches, and by whom.
 #[derive(Debug, Default)]
 pub(super) struct Watches {
@@ -75,6 +107,7 @@ impl Watches {
         let by_client = self.by_key.entry(watched.key.clone()).or_default();
         by_client.entry(watch.id).or_insert_with(|| {
             let present = watched.entry.is_some();
+            watch.bytes.set(watch.bytes.get() + bytes_of(&watched.key));
             watch.keys.borrow_mut().push(watched);
             Watching { watch: Rc::clone(watch), present }
         });
@@ -90,6 +123,8 @@ impl Watches {
                 }
             }
         }
+        watch.bytes.set(0);
+        watch.settle();
     }
 
     /// `key` is written.
@@ -126,7 +161,8 @@ mod tests {
     /// Two clients: the first watches `there` and `absent`, the second `mortal`.
     fn two() -> (Watches, Rc<Watch>, Rc<Watch>) {
         let mut watches = Watches::default();
-        let (first, second) = (Rc::new(Watch::new(1)), Rc::new(Watch::new(2)));
+        let (first, second) =
+            (Rc::new(Watch::new(1, Kept::default())), Rc::new(Watch::new(2, Kept::default())));
         watches.add(&first, watched("there", Some(Deadline::NEVER)));
         watches.add(&first, watched("there", None));
         watches.add(&first, watched("absent", None));
@@ -155,7 +191,7 @@ mod tests {
         watches.flush();
         assert!(first.is_broken(0) && second.is_broken(0));
         let mut watches = Watches::default();
-        let absent = Rc::new(Watch::new(1));
+        let absent = Rc::new(Watch::new(1, Kept::default()));
         watches.add(&absent, watched("absent", None));
         watches.flush();
         assert!(!absent.is_broken(0));

@@ -4,25 +4,27 @@
 //! loop's thread only. Never reads or writes a socket, and never runs a command.
 
 mod mailbox;
+mod subscriptions;
 mod transaction;
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::Waker;
 
-use bytes::Bytes;
 use larder_protocol::Wire;
 use larder_protocol::stream::{EVENTS_CHANNEL, STATS_CHANNEL};
 use tokio_util::sync::CancellationToken;
 
-pub use mailbox::Mailbox;
+pub use mailbox::{Letter, MESSAGE_BYTES, Mailbox};
+pub use subscriptions::Subscriptions;
 pub use transaction::Transaction;
 
 use crate::access::Role;
 use crate::cache::Watch;
+use crate::kept::{Keeping, Kept};
 
 /// What the names of larder's own channels begin with.
 pub const OWN_PREFIX: &[u8] = b"larder:";
@@ -62,6 +64,8 @@ pub struct Client {
     pub unparsed: Cell<usize>,
     /// Bytes of answers that it has not taken yet.
     pub unsent: Cell<usize>,
+    /// The bound of what is kept for it, if there is one.
+    keeping: Option<Rc<Keeping>>,
     /// Messages on their way to it.
     pub mailbox: Mailbox,
     /// The transaction it has begun, if any.
@@ -176,29 +180,6 @@ pub enum Replies {
     Skip,
 }
 
-/// What a client is subscribed to.
-#[derive(Debug, Default)]
-pub struct Subscriptions {
-    /// Channels.
-    pub channels: BTreeSet<Bytes>,
-    /// Patterns of channels.
-    pub patterns: BTreeSet<Bytes>,
-}
-
-impl Subscriptions {
-    /// How many there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.channels.len() + self.patterns.len()
-    }
-
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
-
 impl Client {
     /// A new connection's, which may do everything until it is known who is there.
     #[must_use]
@@ -220,6 +201,7 @@ impl Client {
             no_evict: Cell::new(false),
             unparsed: Cell::new(0),
             unsent: Cell::new(0),
+            keeping: None,
             mailbox: Mailbox::default(),
             transaction: RefCell::default(),
             watch: RefCell::default(),
@@ -233,6 +215,19 @@ impl Client {
             killed: Cell::new(false),
             waker: RefCell::default(),
         }
+    }
+
+    /// The same, within a bound on what is kept for it.
+    #[must_use]
+    pub fn keeping(self, keeping: Rc<Keeping>) -> Self {
+        let subscriptions = Subscriptions { kept: Kept::within(&keeping), ..Subscriptions::default() };
+        Self { keeping: Some(keeping), subscriptions: RefCell::new(subscriptions), ..self }
+    }
+
+    /// Something that is kept for it, nothing yet.
+    #[must_use]
+    pub fn kept(&self) -> Kept {
+        self.keeping.as_ref().map_or_else(Kept::default, Kept::within)
     }
 
     /// Whether requests cannot simply be run and answered: a transaction is open, only some commands are allowed, or
@@ -282,7 +277,12 @@ impl Client {
         self.missed_ever.set(self.missed_ever.get() + 1);
     }
 
-    /// How many messages of the channel it missed since the last that it got; from now on none.
+    /// How many messages of the channel it missed since the last that it got.
+    pub fn missed_of(&self, own: Own) -> u64 {
+        self.missed[own as usize].get()
+    }
+
+    /// The same; from now on none.
     pub fn take_missed(&self, own: Own) -> u64 {
         self.missed[own as usize].take()
     }
@@ -394,6 +394,8 @@ impl Clients {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     #[test]

@@ -3,6 +3,7 @@
 use larder_protocol::{OwnedRequest, Request};
 
 use crate::error::CommandError;
+use crate::kept::Kept;
 
 /// What a queued word costs beside its bytes.
 const WORD_BYTES: usize = 32;
@@ -12,20 +13,28 @@ const WORD_BYTES: usize = 32;
 pub struct Transaction {
     queue: Vec<OwnedRequest>,
     bytes: usize,
+    kept: Kept,
     /// Whether a command could not be queued, so that EXEC must not run the others.
     failed: bool,
 }
 
 impl Transaction {
+    /// An empty one, whose queue counts as `kept`.
+    #[must_use]
+    pub fn new(kept: Kept) -> Self {
+        Self { kept, ..Self::default() }
+    }
+
     /// Queues a request.
     ///
     /// # Errors
-    /// Where the queue would then take more than `limit_bytes`.
+    /// Where the queue would then take more than `limit_bytes`, or what all clients keep together more than it may.
     pub fn queue(&mut self, request: Request<'_>, limit_bytes: usize) -> Result<(), CommandError> {
         let bytes: usize = request.words().map(|word| word.len() + WORD_BYTES).sum();
         if self.bytes + bytes > limit_bytes {
             return Err(CommandError::TransactionTooLarge { limit: limit_bytes });
         }
+        self.kept.resize(self.bytes + bytes)?;
         self.bytes += bytes;
         self.queue.push(request.to_owned());
         Ok(())
@@ -36,6 +45,8 @@ impl Transaction {
         self.failed = true;
         // They will not be run.
         self.queue = Vec::new();
+        self.bytes = 0;
+        self.kept = Kept::default();
     }
 
     /// Whether a command could not be queued.
@@ -56,18 +67,21 @@ impl Transaction {
         self.bytes
     }
 
-    /// The queued requests, in order.
+    /// The queued requests, in order, and what they count as for as long as they are there.
     #[must_use]
-    pub fn into_requests(self) -> Vec<OwnedRequest> {
-        self.queue
+    pub fn into_requests(self) -> (Vec<OwnedRequest>, Kept) {
+        (self.queue, self.kept)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::rc::Rc;
+
     use larder_protocol::Dialect;
 
     use super::*;
+    use crate::kept::Keeping;
 
     #[test]
     fn it_holds_what_fits() {
@@ -80,6 +94,27 @@ mod tests {
         }
         assert_eq!((transaction.len(), transaction.has_failed()), (2, false));
         transaction.fail();
-        assert_eq!((transaction.has_failed(), transaction.into_requests().len()), (true, 0));
+        assert_eq!((transaction.has_failed(), transaction.into_requests().0.len()), (true, 0));
+    }
+
+    #[test]
+    fn it_counts_for_as_long_as_there_is_something_in_it() {
+        let keeping = Rc::new(Keeping::new(6_000));
+        let request = OwnedRequest::new(["set", "k", &"v".repeat(4_000)], Dialect::Line);
+        let mut transaction = Transaction::new(Kept::within(&keeping));
+        for fits in [true, true, false] {
+            let queued = transaction.queue(request.as_request(), 1 << 20);
+            let expected = if fits { Ok(()) } else { Err(CommandError::NoRoomToKeep { limit_bytes: 6_000 }) };
+            assert_eq!(queued, expected);
+        }
+        let (queue, kept) = transaction.into_requests();
+        assert_eq!((queue.len(), keeping.used_bytes() > 4_000), (2, true));
+        drop(kept);
+        assert_eq!(keeping.used_bytes(), 0);
+        let mut transaction = Transaction::new(Kept::within(&keeping));
+        transaction.queue(request.as_request(), 1 << 20).unwrap();
+        transaction.queue(request.as_request(), 1 << 20).unwrap();
+        transaction.fail();
+        assert_eq!((keeping.used_bytes(), transaction.bytes()), (0, 0));
     }
 }

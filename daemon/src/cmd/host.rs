@@ -69,7 +69,7 @@ impl Host {
             cache,
             boot_id,
             clients: Clients::default(),
-            channels: Channels::default(),
+            channels: Channels::new(settings.buffer_budget_bytes.max(2 * settings.subscriber_buffer_bytes)),
             stream: Stream::default(),
             paused: Cell::new(None),
             slow_log: RefCell::default(),

@@ -14,7 +14,7 @@ use super::{Class, Client, Family, Group, Host, Keys, Spec, args};
 use crate::clients::OWN_PREFIX;
 use crate::error::CommandError;
 use crate::glob::Pattern;
-use crate::pubsub::{Kind, SUBSCRIPTIONS_MAX};
+use crate::pubsub::{Channels, Kind, SUBSCRIPTIONS_MAX};
 
 const FAMILY: Family = Family { class: Class::Connection, group: Group::PubSub, keys: Keys::NONE };
 
@@ -88,6 +88,7 @@ fn subscribe(
     for name in request.args() {
         args::pattern(name)?;
     }
+    Channels::make_room(client, request.args())?;
     client.lines.set(request.dialect() == Dialect::Line);
     let mut messages = Vec::with_capacity(request.len());
     for name in request.args() {
@@ -101,6 +102,7 @@ fn subscribe(
             }));
         }
     }
+    Channels::settle(client);
     Ok(Reply::Several(messages))
 }
 
@@ -123,7 +125,9 @@ fn unsubscribe(kind: Kind, request: Request<'_>, client: &Rc<Client>, host: &Hos
         host.channels.unsubscribe(kind, &name, client);
         confirmation(word, Reply::Bulk(name), client)
     });
-    Reply::Several(confirmations.collect())
+    let confirmations = confirmations.collect();
+    Channels::settle(client);
+    Reply::Several(confirmations)
 }
 
 fn confirmation(word: &'static str, name: Reply, client: &Client) -> Reply {

@@ -106,7 +106,7 @@ fn multi(_: Request<'_>, client: &Rc<Client>, _: &Host) -> Result<Reply, Command
     if transaction.is_some() {
         return Err(CommandError::NestedMulti);
     }
-    *transaction = Some(Transaction::default());
+    *transaction = Some(Transaction::new(client.kept()));
     Ok(Reply::OK)
 }
 
@@ -129,10 +129,13 @@ fn watch<'a>(request: Request<'_>, client: &'a Rc<Client>, host: &'a Host) -> Re
         return Err(CommandError::WatchWithinMulti);
     }
     let keys: Vec<Vec<u8>> = request.args().map(<[u8]>::to_vec).collect();
-    let watch = Rc::clone(client.watch.borrow_mut().get_or_insert_with(|| Rc::new(Watch::new(client.id))));
+    let new = || Rc::new(Watch::new(client.id, client.kept()));
+    let watch = Rc::clone(client.watch.borrow_mut().get_or_insert_with(new));
+    watch.make_room(request.args())?;
     Ok(Box::pin(async move {
-        host.step(|view| view.watch(keys.iter().map(Vec::as_slice), &watch)).await?;
-        Ok(Reply::OK)
+        let watched = host.step(|view| view.watch(keys.iter().map(Vec::as_slice), &watch)).await;
+        watch.settle();
+        watched.map(|()| Reply::OK)
     }))
 }
 
@@ -168,8 +171,10 @@ fn exec<'a>(_: Request<'_>, client: &'a Rc<Client>, host: &'a Host) -> Result<Jo
     if transaction.has_failed() {
         return Err(CommandError::ExecAborted);
     }
-    let queue: Vec<Queued> = transaction.into_requests().into_iter().filter_map(Queued::new).collect();
+    let (requests, kept) = transaction.into_requests();
+    let queue: Vec<Queued> = requests.into_iter().filter_map(Queued::new).collect();
     Ok(Box::pin(async move {
+        let _kept = kept;
         let watch = watching.watch.as_deref();
         for what in [Taking::Entries, Taking::Deletions] {
             let takes = queue.iter().any(|queued| queued.spec.class.taking() == Some(what));

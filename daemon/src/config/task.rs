@@ -124,13 +124,14 @@ const ROWS: &[Row] = &[
         summary: "Store the entries of a file of requests",
         details: "Reads SET (with EX, PX, EXAT or PXAT), MSET, DEL and UNLINK, as RESP or as lines. The first request that is \
                   anything else, or wrong, ends the import; what came before it is stored. Entries without a TTL get \
-                  none. No daemon may be running on the data; to one that is, send the file: redis-cli -s SOCKET --pipe.",
+                  none but max_ttl. No daemon may be running on the data; to one that is, send the file: redis-cli -s SOCKET --pipe.",
         settings: &[
             "data",
             "disk_cap",
             "compress_from",
             "compression_level",
             "merge_bytes",
+            "max_ttl",
             "max_line",
             "max_args",
             "max_key",

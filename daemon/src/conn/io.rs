@@ -63,6 +63,15 @@ impl Connection {
     /// Waits for more input, and meanwhile sends what is left to send: a client that sends a long pipeline before it reads
     /// the first answer must not find both sides waiting for each other.
     pub(super) async fn receive(&mut self, stopping: &mut Stopping) -> Result<(), End> {
+        let Some(left) = self.input.lease_left() else { return self.receive_some(stopping).await };
+        // However slowly it comes, and whatever else the client does or leaves undone.
+        match tokio::time::timeout(left, self.receive_some(stopping)).await {
+            Ok(received) => received,
+            Err(_) => self.give_way().await,
+        }
+    }
+
+    async fn receive_some(&mut self, stopping: &mut Stopping) -> Result<(), End> {
         loop {
             if self.client.is_killed() {
                 return Err(End::Closed);
@@ -215,6 +224,24 @@ impl Connection {
 
     /// Sends the whole output, for as long as the client takes some of it now and then.
     pub(super) async fn send_all(&mut self) -> Result<(), End> {
+        let Some(left) = self.input.lease_left() else { return self.send_the_rest().await };
+        match tokio::time::timeout(left, self.send_the_rest()).await {
+            Ok(sent) => sent,
+            Err(_) => self.give_way().await,
+        }
+    }
+
+    /// Ends a connection whose request keeps the place beyond the budget from others for too long.
+    #[cold]
+    async fn give_way(&mut self) -> Result<(), End> {
+        let error = CommandError::TooSlow { limit_bytes: self.host.settings().buffer_budget_bytes };
+        encode(&Reply::error(error.to_string()), Wire::Resp2, self.output.ready());
+        // As much as the client takes at once.
+        self.send_some().await?;
+        Err(End::Stalled("the one request beyond buffer_budget"))
+    }
+
+    async fn send_the_rest(&mut self) -> Result<(), End> {
         loop {
             self.send_some().await?;
             if self.output.bytes().is_empty() {

@@ -16,7 +16,7 @@ pub(super) fn run(settings: &Settings, clock: Clock) -> Result<bool, OfflineErro
 }
 
 fn text(report: &Report) -> String {
-    let Report { files, accounting, sound, expired, journals, unmerged, problems } = report;
+    let Report { files, accounting, sound, expired, journals, unmerged, problems, notes } = report;
     let mut text = String::new();
     for (what, says) in [
         (
@@ -52,6 +52,9 @@ fn text(report: &Report) -> String {
     ] {
         let _ = writeln!(text, "{what:<9} {says}");
     }
+    for note in notes {
+        let _ = writeln!(text, "note      {note}");
+    }
     for problem in problems {
         let _ = writeln!(text, "problem   {problem}");
     }
@@ -69,8 +72,13 @@ mod tests {
     #[test]
     fn a_report_says_what_there_is_and_what_is_wrong() {
         let mut report = Report { sound: 3, journals: 1, unmerged: 2, ..Report::default() };
+        report.notes = vec!["journal-000000000002.db: the machine stopped".into()];
         let sound = text(&report);
-        assert!(sound.ends_with("sound\n") && sound.contains("1 journal, 2 writes"), "{sound}");
+        assert!(
+            sound.ends_with("note      journal-000000000002.db: the machine stopped\nsound\n")
+                && sound.contains("1 journal, 2 writes"),
+            "{sound}"
+        );
         report.problems = vec!["accounting: it says 4 entries, and there are 3".into()];
         let wrong = text(&report);
         assert!(

@@ -213,7 +213,11 @@ impl Import<'_> {
         Ok(())
     }
 
+    /// As a daemon would store it: nothing lives longer than `max_ttl`. What is without a TTL stays so otherwise, whatever
+    /// `default_ttl` says: an export that is imported is the same.
     fn write(&mut self, key: &[u8], value: &[u8], deadline: Deadline) {
+        let ttl_ms_max = self.settings.max_ttl.map(|ttl| ttl.as_millis() as i64);
+        let deadline = deadline.within(ttl_ms_max, self.clock.now_ms());
         let value = Bytes::copy_from_slice(value);
         self.generation.put(key.into(), State::Live(Entry { value, deadline }));
         self.writes += 1;

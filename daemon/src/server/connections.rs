@@ -19,6 +19,7 @@ use crate::clients::{Client, Peer};
 use crate::cmd::{self, Host};
 use crate::conn::{self, Stream};
 use crate::error::AccessError;
+use crate::kept::Keeping;
 use crate::warm;
 
 /// How long connections may take to finish once the daemon is stopping.
@@ -34,8 +35,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub(super) struct Connections {
     host: Rc<Host>,
     buffers: Rc<Buffers>,
-    /// Of each user who is connected, where one may not take all of them.
-    users_buffers: HashMap<u32, Weak<Buffers>>,
+    keeping: Rc<Keeping>,
+    /// What of both one user may have, for each user who is connected.
+    users: HashMap<u32, (Weak<Buffers>, Weak<Keeping>)>,
     tracker: TaskTracker,
     stop: CancellationToken,
     last_id: u64,
@@ -44,11 +46,15 @@ pub(super) struct Connections {
 
 impl Connections {
     pub(super) fn new(host: Rc<Host>, most: usize) -> Self {
-        let budget_bytes = host.settings().buffer_budget_bytes;
+        let settings = host.settings();
+        let budget_bytes = settings.buffer_budget_bytes;
+        // One transaction of legal size can always be queued, where others keep nothing.
+        let kept_bytes = budget_bytes.max(settings.frame_limits().request_bytes);
         Self {
             host,
             buffers: Rc::new(Buffers::new(budget_bytes)),
-            users_buffers: HashMap::new(),
+            keeping: Rc::new(Keeping::new(kept_bytes)),
+            users: HashMap::new(),
             tracker: TaskTracker::new(),
             stop: CancellationToken::new(),
             last_id: 0,
@@ -91,10 +97,11 @@ impl Connections {
 
     fn serve(&mut self, peer: Peer, stream: Stream, role: Option<Role>) {
         self.last_id += 1;
-        let client = Rc::new(Client::new(self.last_id, peer, self.host.cache.now_ms()));
+        let (buffers, keeping) = self.bounds_of(&peer);
+        let client = Client::new(self.last_id, peer, self.host.cache.now_ms()).keeping(keeping);
+        let client = Rc::new(client);
         client.role.set(role);
         let listed = Listed::new(Rc::clone(&self.host), Rc::clone(&client));
-        let buffers = self.buffers_for(&peer);
         let serve = conn::serve(stream, Rc::clone(&self.host), client, buffers, self.stop.clone());
         self.tracker.spawn_local(async move {
             let _listed = listed;
@@ -126,19 +133,23 @@ impl Connections {
         Ok(role)
     }
 
-    /// The buffers that a client's are part of: its user's, where these have a limit of their own.
-    fn buffers_for(&mut self, peer: &Peer) -> Rc<Buffers> {
-        let most = self.host.settings().max_user_buffer_bytes;
-        if most == 0 {
-            return Rc::clone(&self.buffers);
+    /// What a client's buffers, and what is kept for it, are part of: its user's.
+    fn bounds_of(&mut self, peer: &Peer) -> (Rc<Buffers>, Rc<Keeping>) {
+        let known = self.users.get(&peer.uid).and_then(|(buffers, keeping)| {
+            // Whoever is connected has both.
+            Some((buffers.upgrade()?, keeping.upgrade()?))
+        });
+        if let Some(bounds) = known {
+            return bounds;
         }
-        if let Some(buffers) = self.users_buffers.get(&peer.uid).and_then(Weak::upgrade) {
-            return buffers;
-        }
-        self.users_buffers.retain(|_, buffers| buffers.strong_count() > 0);
-        let buffers = Rc::new(self.buffers.within(most));
-        self.users_buffers.insert(peer.uid, Rc::downgrade(&buffers));
-        buffers
+        self.users.retain(|_, (buffers, _)| buffers.strong_count() > 0);
+        let most = match self.host.settings().max_user_buffer_bytes {
+            0 => usize::MAX,
+            most => most,
+        };
+        let (buffers, keeping) = (Rc::new(self.buffers.within(most)), Rc::new(self.keeping.within(most)));
+        self.users.insert(peer.uid, (Rc::downgrade(&buffers), Rc::downgrade(&keeping)));
+        (buffers, keeping)
     }
 
     fn reject(&self, stream: &Stream, error: &AccessError) {

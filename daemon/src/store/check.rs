@@ -33,6 +33,8 @@ pub struct Report {
     pub unmerged: u64,
     /// What is wrong, a line each; none where all is sound.
     pub problems: Vec<String>,
+    /// What is worth knowing, and nothing wrong.
+    pub notes: Vec<String>,
 }
 
 /// Reads everything in `dir`, which nobody else may be using.
@@ -58,8 +60,8 @@ pub fn check(dir: &Path, now_ms: i64) -> Result<Report, StoreError> {
         Ok(super::journal::Found::all(dir)?.first().map_or(0, |oldest| oldest.generation.saturating_sub(1)))
     };
     let merged = merged.map_or_else(oldest, Ok)?;
-    let Journals { unmerged, writes, problems } = look::journals(dir, merged, |_| {})?;
-    (report.journals, report.unmerged) = (unmerged, writes);
+    let Journals { unmerged, writes, problems, notes } = look::journals(dir, merged, |_| {})?;
+    (report.journals, report.unmerged, report.notes) = (unmerged, writes, notes);
     report.problems.extend(problems);
     Ok(report)
 }
@@ -169,6 +171,7 @@ mod tests {
     use super::*;
     use crate::buffer::Generation;
     use crate::entry::{Entry, State};
+    use crate::store::batch::BatchEncoder;
     use crate::store::journal::{Journal, Sync};
     use crate::store::merge;
     use crate::store::row::{Compression, Packer};
@@ -263,6 +266,51 @@ mod tests {
         assert!(problems[0].starts_with("journals 3 to 4 are missing"), "{problems:?}");
         assert!(problems[1].contains("journal-000000000006.db") && problems.len() == 2, "{problems:?}");
         assert!(matches!(look::refuse_unsound(dir.path(), false), Err(StoreError::Unsound(_))));
+    }
+
+    #[test]
+    fn what_a_power_cut_left_out_is_told_and_nothing_wrong() {
+        for newer_was_forced in [false, true] {
+            let dir = directory();
+            let mut ends = Vec::new();
+            let mut journal = Journal::create(dir.path(), 2, Sync::Deferred).unwrap();
+            for key in ["a", "b", "c"] {
+                let mut batch = BatchEncoder::default();
+                batch.put(key.as_bytes(), &State::Deleted);
+                journal.commit(batch.bytes()).unwrap();
+                ends.push(journal.bytes() as usize);
+            }
+            drop(journal);
+            let mut newer = Journal::create(dir.path(), 3, Sync::Deferred).unwrap();
+            let mut batch = BatchEncoder::default();
+            batch.put(b"d", &State::Deleted);
+            newer.commit(batch.bytes()).unwrap();
+            if newer_was_forced {
+                newer.log().sync().unwrap();
+            }
+            drop(newer);
+            let log = dir.path().join("journal-000000000002.db-wal");
+            let mut bytes = std::fs::read(&log).unwrap();
+            bytes[ends[0]..ends[1]].fill(0);
+            std::fs::write(&log, bytes).unwrap();
+            let report = check(dir.path(), 0).unwrap();
+            if newer_was_forced {
+                assert!(report.problems[0].contains("journal-000000000002.db"), "{report:?}");
+                assert!(report.notes.is_empty(), "{report:?}");
+            } else {
+                assert_eq!(
+                    (report.unmerged, report.problems.len(), report.notes.len()),
+                    (1, 0, 1),
+                    "{report:?}"
+                );
+                let note = &report.notes[0];
+                assert!(note.starts_with("journal-000000000002.db: the machine stopped"), "{note}");
+                assert!(
+                    note.contains("the 1 commit before") && note.ends_with("and 1 journal after it"),
+                    "{note}"
+                );
+            }
+        }
     }
 
     #[test]

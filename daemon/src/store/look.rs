@@ -1,12 +1,13 @@
 //! Looking at a data directory that no daemon is running on, without changing it. Used by the check, by the export, and
 //! before anything else is done without a daemon: what a start would have to repair is left to a start.
 
+use std::collections::VecDeque;
 use std::path::Path;
 
 use super::accounting::Accounting;
 use super::batch::Write;
 use super::error::StoreError;
-use super::journal::Found;
+use super::journal::{Found, Replayed};
 use super::{main_file, repair};
 
 /// What the journals are like.
@@ -18,13 +19,17 @@ pub(super) struct Journals {
     pub(super) writes: u64,
     /// What is wrong with them.
     pub(super) problems: Vec<String>,
+    /// What is worth knowing, and nothing wrong.
+    pub(super) notes: Vec<String>,
 }
 
 /// Goes through the journals newer than generation `merged`, as a start would, and calls `each` for every write.
 pub(super) fn journals(dir: &Path, merged: u64, mut each: impl FnMut(Write)) -> Result<Journals, StoreError> {
     let mut journals = Journals::default();
     let mut expected = merged + 1;
-    for journal in Found::all(dir)?.into_iter().filter(|journal| journal.generation > merged) {
+    let mut found: VecDeque<_> =
+        Found::all(dir)?.into_iter().filter(|journal| journal.generation > merged).collect();
+    while let Some(journal) = found.pop_front() {
         if journal.generation != expected {
             journals.problems.push(format!(
                 "journals {expected} to {} are missing: what is older than they are would be given up by the next start",
@@ -37,15 +42,34 @@ pub(super) fn journals(dir: &Path, merged: u64, mut each: impl FnMut(Write)) -> 
             journals.writes += batch.len() as u64;
             batch.into_iter().for_each(&mut each);
         });
-        match replayed {
+        match journal.judged(replayed, &found) {
             Err(error) if error.is_damage() => journals.problems.push(format!(
                 "{error}: the next start would set it aside, and give up what is older than it is"
             )),
             // What a power cut has left out was promised to nobody.
+            Ok(Replayed { gap: true, commits }) => {
+                let left_out = found.len();
+                journals.notes.push(format!(
+                    "{}: the machine stopped before its last writes had all reached the disk; the {} before them are whole, \
+                     and the next start leaves out what is behind{}",
+                    journal.name(),
+                    count(commits, "commit", "commits"),
+                    if left_out == 0 {
+                        String::new()
+                    } else {
+                        format!(", and {} after it", count(left_out as u64, "journal", "journals"))
+                    }
+                ));
+                found.clear();
+            }
             replayed => drop(replayed?),
         }
     }
     Ok(journals)
+}
+
+fn count(number: u64, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
 }
 
 /// What the main file says about itself.

@@ -21,7 +21,7 @@ use crate::planted::{Bug, planted};
 pub(super) struct Recovered {
     /// Their writes; `None` where there were no journals to merge.
     pub(super) generation: Option<Generation>,
-    /// The files it came from, to be deleted once it is merged.
+    /// The files it came from, to be deleted or set aside once it is merged.
     pub(super) journals: Vec<Found>,
     /// The newest of those found, where it was asked for and nothing had been written to it.
     pub(super) unused: Option<Found>,
@@ -42,7 +42,7 @@ pub(super) fn recover(dir: &Path, merged: u64, now_ms: i64, reuse: bool) -> Resu
     if !done.is_empty() {
         sync_main_log(dir)?;
     }
-    done.iter().try_for_each(Found::delete)?;
+    done.iter().try_for_each(Found::retire)?;
     // The number of the one before it, or of the main file, has to show that none is missing in between.
     let before = found.iter().rev().nth(1).map_or(merged, |journal| journal.generation);
     let unused = found.pop_if(|last| reuse && last.is_unused() && last.generation == before + 1);
@@ -54,7 +54,7 @@ pub(super) fn recover(dir: &Path, merged: u64, now_ms: i64, reuse: bool) -> Resu
     let mut journals = Vec::new();
     let mut expected = merged + 1;
     let mut found = VecDeque::from(found);
-    while let Some(journal) = found.pop_front() {
+    while let Some(mut journal) = found.pop_front() {
         if journal.generation != expected {
             tracing::error!(
                 "journals {expected} to {} are missing: the database is older than they are, and its entries are given up",
@@ -65,11 +65,14 @@ pub(super) fn recover(dir: &Path, merged: u64, now_ms: i64, reuse: bool) -> Resu
         expected = journal.generation + 1;
         match replay(&journal, &found, &mut recovered) {
             Err(error) if error.is_damage() => {
-                let aside = journal.set_aside(&utc_stamp(now_ms))?;
+                // It stays where it is until the merge: this start may end before, by a kill or on a full disk, and where the
+                // newest journal was gone by then, nothing would tell the next start that one is missing.
+                let aside = journal.mark_damaged(utc_stamp(now_ms));
                 tracing::error!(
-                    "{error}: it is set aside as {}, and all that is older is given up",
+                    "{error}: all that is older is given up, and then it is set aside as {}",
                     aside.display()
                 );
+                journals.push(journal);
             }
             replayed => {
                 let replayed = replayed?;
@@ -107,8 +110,7 @@ fn replay_its_first_batch(journal: &Found, recovered: &mut Generation) -> Result
     replayed.map(drop)
 }
 
-/// Replays a journal, older than those of `newer`. A gap in it is damage where one of these has been forced to disk: the
-/// older one was forced before.
+/// Replays a journal, older than those of `newer`.
 fn replay(
     journal: &Found,
     newer: &VecDeque<Found>,
@@ -128,10 +130,7 @@ fn replay(
         }
         recovered.put_all(writes);
     });
-    let outcome = outcome.and_then(|replayed| {
-        let promised = newer.iter().any(|journal| journal.forced_commits() > 0);
-        if replayed.gap && promised { Err(journal.cut_short()) } else { Ok(replayed) }
-    });
+    let outcome = journal.judged(outcome, newer);
     if outcome.as_ref().is_err_and(StoreError::is_damage) {
         drop(recovered.flush());
     }
@@ -207,23 +206,40 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_one_is_set_aside_and_nothing_older_counts() {
-        let dir = tempfile::tempdir().unwrap();
-        for (generation, key) in [(7, "a"), (8, "b"), (9, "c")] {
-            journal(dir.path(), generation, key);
+    fn a_damaged_one_stays_until_the_merge_and_nothing_older_counts() {
+        for (damaged, left) in [(8, vec!["c".to_owned()]), (9, vec![])] {
+            let dir = tempfile::tempdir().unwrap();
+            for (generation, key) in [(7, "a"), (8, "b"), (9, "c")] {
+                journal(dir.path(), generation, key);
+            }
+            let path = dir.path().join(format!("journal-{damaged:012}.db"));
+            std::fs::write(
+                &path,
+                b"garbage, and long enough to be taken for the header of a database file. ".repeat(60),
+            )
+            .unwrap();
+            // The first start was cut short before its merge, or found no room on the disk.
+            for _ in 0..2 {
+                assert_eq!(
+                    recovered(dir.path(), 6),
+                    (vec![7, 8, 9], true, left.clone()),
+                    "{damaged} damaged"
+                );
+            }
+            let recovered = recover(dir.path(), 6, 0, true).unwrap();
+            recovered.journals.iter().try_for_each(Found::retire).unwrap();
+            let mut aside: Vec<_> = std::fs::read_dir(dir.path())
+                .unwrap()
+                .map(|file| file.unwrap().file_name().into_string().unwrap())
+                .collect();
+            aside.sort();
+            let name = format!("journal-{damaged:012}.db");
+            let expected: Vec<_> = ["-forced", "-wal", ""]
+                .map(|part| format!("{name}{part}.corrupt-19700101T000000Z"))
+                .into_iter()
+                .collect();
+            assert_eq!(aside, expected, "the file, its log and its mark, and nothing else");
         }
-        let damaged = dir.path().join("journal-000000000008.db");
-        std::fs::write(
-            &damaged,
-            b"garbage, and long enough to be taken for the header of a database file. ".repeat(60),
-        )
-        .unwrap();
-        assert_eq!(recovered(dir.path(), 6), (vec![7, 9], true, vec!["c".into()]));
-        assert!(!damaged.exists());
-        let aside = std::fs::read_dir(dir.path()).unwrap().filter(|file| {
-            file.as_ref().unwrap().file_name().to_string_lossy().starts_with("journal-000000000008.db")
-        });
-        assert_eq!(aside.count(), 3, "the file, its log and its mark");
     }
 
     #[test]
@@ -263,7 +279,7 @@ mod tests {
             bytes[ends[1] as usize..ends[2] as usize].fill(0);
             std::fs::write(&log, bytes).unwrap();
             let expected: (Vec<u64>, bool, Vec<String>) = if promised {
-                (vec![8], true, vec!["d".into()])
+                (vec![7, 8], true, vec!["d".into()])
             } else {
                 (vec![7, 8], false, vec!["a".into()])
             };

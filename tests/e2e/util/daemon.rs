@@ -3,6 +3,7 @@
 use std::env;
 use std::ffi::OsStr;
 use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
@@ -44,6 +45,21 @@ impl Daemon {
         let dir = tempfile::tempdir().unwrap();
         let data = dir.path().join("data");
         Self::start_on(dir, &data, binary, environment, arguments)
+    }
+
+    /// As [`start_other`](Self::start_other), with a socket that every user can reach.
+    #[track_caller]
+    pub(crate) fn start_for_all(
+        binary: PathBuf,
+        environment: Vec<(String, PathBuf)>,
+        arguments: &[&str],
+    ) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o711)).unwrap();
+        let data = dir.path().join("data");
+        let mut all = vec!["--socket-mode", "0666"];
+        all.extend(arguments);
+        Self::start_on(dir, &data, binary, environment, &all)
     }
 
     /// As [`start_other`](Self::start_other), with its data in `data`.

@@ -141,8 +141,8 @@ settings! {
         "max_user_connections": Count(max_user_connections, 0..=1_000_000) = Number(0), live,
             "Connections of one user at one time, administrators' left aside; 0 for as many as there may be";
         "max_user_buffer": Length(max_user_buffer_bytes, 0..=TIB) = Number(0), restart,
-            "Memory for requests and replies under way of one user's connections together, within buffer_budget; 0 \
-             for no limit of its own";
+            "Memory for requests and replies under way of one user's connections together, within buffer_budget, and as \
+             much again for what is kept for them; 0 for no limit of its own";
         "idle_timeout": MaybeSpan(idle_timeout, Duration::ZERO..=DAY) = Text("0"), live,
             "Time after which a client that sends nothing and listens to nothing is disconnected; 0 for never";
         "max_line": Length(max_line_bytes, 64..=64 * MIB) = Number(limits::LINE_BYTES as u64), restart,
@@ -161,7 +161,8 @@ settings! {
             "Time a client may stop in the middle of a request before it is disconnected";
         "buffer_budget": Length(buffer_budget_bytes, 64 * KIB..=TIB) =
             Number(limits::BUFFER_BUDGET_BYTES as u64), restart,
-            "Memory for requests and replies under way, of all connections together";
+            "Memory for requests and replies under way, of all connections together, and as much again for what they \
+             have queued, watch and are subscribed to";
         "subscriber_buffer": Length(subscriber_buffer_bytes, KIB..=TIB) =
             Number(limits::SUBSCRIBER_BYTES as u64), live,
             "Unread messages of a subscriber at which it is disconnected";

@@ -1,6 +1,7 @@
 //! Journals that a start finds: which there are, what they hold, and whether it is all there. Used by recovery and by the
 //! offline commands; it never writes to them.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
@@ -26,6 +27,8 @@ pub struct Found {
     /// The generation it belongs to.
     pub generation: u64,
     pub(super) path: PathBuf,
+    /// The stamp under which it is set aside once it is no longer needed, where it is damaged.
+    damaged: Option<String>,
 }
 
 /// What a replay has come to.
@@ -51,7 +54,7 @@ impl Found {
             let number =
                 name.and_then(|name| name.strip_prefix("journal-")?.strip_suffix(".db")?.parse().ok());
             if let Some(generation) = number {
-                found.push(Self { generation, path });
+                found.push(Self { generation, path, damaged: None });
             }
         }
         found.sort_by_key(|journal| journal.generation);
@@ -138,12 +141,33 @@ impl Found {
         Ok(Replayed { commits, gap })
     }
 
+    /// What a replay has come to, the journals that are newer being known: a gap is damage where one of these has been forced
+    /// to disk, as the older one was forced before.
+    ///
+    /// # Errors
+    /// That, or the replay's own.
+    pub(in crate::store) fn judged(
+        &self,
+        replayed: Result<Replayed, StoreError>,
+        newer: &VecDeque<Self>,
+    ) -> Result<Replayed, StoreError> {
+        let replayed = replayed?;
+        let promised = newer.iter().any(|journal| forced_commits(&journal.path) > 0);
+        if replayed.gap && promised { Err(self.cut_short()) } else { Ok(replayed) }
+    }
+
     /// The error that commits which were promised are gone.
-    pub(in crate::store) fn cut_short(&self) -> StoreError {
+    fn cut_short(&self) -> StoreError {
         StoreError::CutShort { path: self.path.clone() }
     }
 
+    /// Its file's name, without the directory.
+    pub(in crate::store) fn name(&self) -> String {
+        self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
     /// How many commits of it were certainly forced to disk.
+    #[cfg(test)]
     pub(in crate::store) fn forced_commits(&self) -> u64 {
         forced_commits(&self.path)
     }
@@ -166,35 +190,37 @@ impl Found {
         Ok(())
     }
 
-    /// Moves the file and its log out of the way, under a name with `stamp`, which is returned.
+    /// Has it set aside instead of deleted, under a name with `stamp`, which is returned. Not before it is gone from what
+    /// the next start has to know: what is older than a damaged journal has been given up only once that is in the database.
+    pub(in crate::store) fn mark_damaged(&mut self, stamp: String) -> PathBuf {
+        let aside = aside(&self.path, &stamp);
+        self.damaged = Some(stamp);
+        aside
+    }
+
+    /// Deletes the file, or sets it aside with its log and its mark where it is damaged.
     ///
     /// # Errors
-    /// Where they cannot be moved.
-    pub fn set_aside(&self, stamp: &str) -> Result<PathBuf, StoreError> {
-        let renamed = |path: &Path| -> PathBuf {
-            let mut name = path.as_os_str().to_owned();
-            name.push(format!(".corrupt-{stamp}"));
-            name.into()
-        };
+    /// Where it cannot be done.
+    pub fn retire(&self) -> Result<(), StoreError> {
+        let Some(stamp) = &self.damaged else { return remove_files(&self.path) };
         // The log first: without its file it would not be found by anybody.
         for path in [wal_path(&self.path), mark_path(&self.path), self.path.clone()] {
-            match std::fs::rename(&path, renamed(&path)) {
+            match std::fs::rename(&path, aside(&path, stamp)) {
                 Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
                     return Err(StoreError::io("set aside", &path)(source));
                 }
                 _ => {}
             }
         }
-        Ok(renamed(&self.path))
+        Ok(())
     }
+}
 
-    /// Deletes the file.
-    ///
-    /// # Errors
-    /// Where it cannot be deleted.
-    pub fn delete(&self) -> Result<(), StoreError> {
-        remove_files(&self.path)
-    }
+fn aside(path: &Path, stamp: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".corrupt-{stamp}"));
+    name.into()
 }
 
 const LOG_HEADER: u64 = 32;

@@ -218,7 +218,7 @@ impl Desk {
 fn delete_backing(backing: Backing) {
     let deleted = match backing {
         Backing::Journal(journal) => journal.delete(),
-        Backing::Found(found) => found.iter().try_for_each(Found::delete),
+        Backing::Found(found) => found.iter().try_for_each(Found::retire),
     };
     if let Err(error) = deleted {
         tracing::warn!("{error}; it is merged already and goes at the next start");
