@@ -405,7 +405,7 @@ mod tests {
     fn answers_of_memcached() {
         let found = answers(
             Protocol::Memcached,
-            b"STORED\r\nVALUE a 0 3\r\nEND\r\nEND\r\nVALUE b 0 1\r\nx\r\nEND\r\nEND\r\n8\r\nNOT_FOUND\r\nSERVER_ERROR full\r\n",
+            b"STORED\r\nVALUE a 0 3\r\nEND\r\nVALUE b 0 1\r\nx\r\nEND\r\nEND\r\n8\r\nNOT_FOUND\r\nSERVER_ERROR full\r\n",
         );
         let expected = [
             reply(1, 0, false),
@@ -415,7 +415,7 @@ mod tests {
             reply(0, 1, false),
             reply(0, 0, true),
         ];
-        // The first value is three bytes that look like the end, the line after it belongs to it.
+        // The first value looks like the end of the answer, and is not.
         assert_eq!(found, expected);
     }
 
