@@ -43,16 +43,39 @@ impl Haste {
     }
 }
 
+/// What a thread does between two sleeps.
+#[derive(Clone, Copy, Debug)]
+struct Burst {
+    watch: Stopwatch,
+    cpu: Duration,
+}
+
+impl Burst {
+    fn begin() -> Self {
+        Self { watch: Stopwatch::start(), cpu: cpu_of_thread() }
+    }
+
+    /// Time on the processor: where others had it, or the disk was waited for, nobody is owed a sleep.
+    fn worked(self) -> Duration {
+        cpu_of_thread().saturating_sub(self.cpu)
+    }
+}
+
+fn cpu_of_thread() -> Duration {
+    let used = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(used.tv_sec as u64, used.tv_nsec as u32)
+}
+
 thread_local! {
     static HASTE: RefCell<Rc<dyn Fn() -> Haste>> = RefCell::new(Rc::new(|| Haste::Urgent));
-    static BURST: Cell<Option<Stopwatch>> = const { Cell::new(None) };
+    static BURST: Cell<Option<Burst>> = const { Cell::new(None) };
 }
 
 /// Does some work on this thread, with a haste that is asked for after every burst.
 pub fn by<T>(haste: impl Fn() -> Haste + 'static, work: impl FnOnce() -> T) -> T {
     let before = HASTE.replace(Rc::new(haste));
     // The thread may have waited for something to do until now.
-    BURST.set(Some(Stopwatch::start()));
+    BURST.set(Some(Burst::begin()));
     let done = work();
     HASTE.set(before);
     done
@@ -90,18 +113,15 @@ impl Steps {
 
 /// Sleeps, or yields, if the thread has worked for a burst since it last did.
 pub fn step_back_after_a_burst() {
-    let worked_us = BURST.get().map_or(u64::MAX, |began| began.us());
-    if worked_us < BURST_US {
+    let Some(burst) = BURST.get() else { return BURST.set(Some(Burst::begin())) };
+    if burst.watch.us() < BURST_US {
         return;
     }
     match haste().rests() {
         0 => std::thread::yield_now(),
-        rests => {
-            let worked = Duration::from_micros(worked_us).min(SLEEP_MAX);
-            std::thread::sleep((worked * rests).min(SLEEP_MAX));
-        }
+        rests => std::thread::sleep((burst.worked() * rests).min(SLEEP_MAX)),
     }
-    BURST.set(Some(Stopwatch::start()));
+    BURST.set(Some(Burst::begin()));
 }
 
 #[cfg(test)]
@@ -113,8 +133,8 @@ mod tests {
         by(
             move || haste,
             || {
-                let watch = Stopwatch::start();
-                while watch.us() < 3 * BURST_US {}
+                let began = cpu_of_thread();
+                while cpu_of_thread() - began < Duration::from_micros(3 * BURST_US) {}
                 let watch = Stopwatch::start();
                 let mut steps = Steps::every(2);
                 steps.step();

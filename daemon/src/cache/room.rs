@@ -58,6 +58,8 @@ impl Cache {
                 if let Some(reason) = self.0.inner.borrow().in_vain(what) {
                     return Err(CommandError::Full(reason.to_owned()));
                 }
+                // The merge has had its time.
+                self.0.inner.borrow().tiers.want_merged(1.0);
                 // A merge under way makes room with every slice, and says so only at its end.
                 let _ = tokio::time::timeout(LOOK_AGAIN, freed).await;
             }
