@@ -133,8 +133,8 @@ mod tests {
         by(
             move || haste,
             || {
-                let began = cpu_of_thread();
-                while cpu_of_thread() - began < Duration::from_micros(3 * BURST_US) {}
+                let end = cpu_of_thread() + Duration::from_micros(3 * BURST_US);
+                while cpu_of_thread() < end {}
                 let watch = Stopwatch::start();
                 let mut steps = Steps::every(2);
                 steps.step();
