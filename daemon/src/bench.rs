@@ -16,9 +16,8 @@ use crate::buffer::{Generation, Hashed};
 use crate::cache::{Front, Memory};
 use crate::clock::Clock;
 use crate::entry::{Deadline, Entry, Key, State};
-use crate::notices::Sort;
 use crate::store::batch::BatchEncoder;
-use crate::store::{Compression, Copies, Event, Options, Sealed, Sync};
+use crate::store::{Compression, Event, Options, Sealed, Sync};
 use crate::{buffer, store};
 
 /// So many bytes a journal takes before a new one is begun, as by the daemon's default.
@@ -181,7 +180,7 @@ impl Store {
             compression: Compression { from_bytes: Some(1 << 10), level: 3 },
         };
         let opened =
-            store::Store::open(&options, Clock::start(), Box::new(NoCopies)).expect("a store can be opened");
+            store::Store::open(&options, Clock::start(), Box::new(())).expect("a store can be opened");
         Self {
             inner: opened.store,
             journal: Some(opened.journal),
@@ -253,17 +252,4 @@ impl Reader {
         let fetched = self.0.fetch(&keys).expect("rows can be read");
         fetched.rows.iter().flatten().count()
     }
-}
-
-/// Nothing is in memory.
-struct NoCopies;
-
-impl Copies for NoCopies {
-    fn refresh(&self, _: &Generation) {}
-
-    fn has(&self, _: &[u8]) -> bool {
-        false
-    }
-
-    fn removed(&self, _: Sort, _: Vec<Key>) {}
 }

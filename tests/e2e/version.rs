@@ -6,9 +6,8 @@ use std::process::{Command, Stdio};
 
 use crate::util::{larderd, succeeds, tool};
 
-#[allow(dead_code, reason = "its main is that of the build")]
-#[path = "../../daemon/build.rs"]
-mod build;
+#[path = "../../daemon/build/commit.rs"]
+mod commit;
 
 #[test]
 fn the_version_names_the_commit_and_sqlite() {
@@ -32,20 +31,20 @@ fn the_commit_is_that_of_this_repository_or_none() {
     let here = tempfile::tempdir().unwrap();
     let repository = here.path().join("larder");
     fs::create_dir(&repository).unwrap();
-    assert!(build::Commit::of(&repository).is_none(), "a tarball");
+    assert!(commit::Commit::of(&repository).is_none(), "a tarball");
     let run = |words: &[&str]| {
         let mut command = Command::new(&git);
         command.current_dir(&repository).args(["-c", "user.name=n", "-c", "user.email=e@x"]).args(words);
         succeeds(command.stdin(Stdio::null()).env("GIT_CONFIG_GLOBAL", "/dev/null"))
     };
     run(&["init", "--quiet"]);
-    assert!(build::Commit::of(&repository).is_none(), "nothing is committed yet");
+    assert!(commit::Commit::of(&repository).is_none(), "nothing is committed yet");
     run(&["commit", "--quiet", "--allow-empty", "--message", "first"]);
-    let first = build::Commit::of(&repository).unwrap();
+    let first = commit::Commit::of(&repository).unwrap();
     assert!(run(&["rev-parse", "HEAD"]).starts_with(&first.name) && first.name.len() == 12, "{first:?}");
     assert!(first.changes_with.iter().any(|file| file.ends_with("logs/HEAD")), "{first:?}");
     let inner = repository.join("unpacked");
     fs::create_dir(&inner).unwrap();
-    assert!(build::Commit::of(&inner).is_none(), "a tarball unpacked within another repository");
-    assert!(build::Commit::of(Path::new("/nowhere")).is_none());
+    assert!(commit::Commit::of(&inner).is_none(), "a tarball unpacked within another repository");
+    assert!(commit::Commit::of(Path::new("/nowhere")).is_none());
 }

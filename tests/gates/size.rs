@@ -73,6 +73,9 @@ pub(crate) fn run(subject: &Subject, plan: Plan) -> Report {
     report.count("writes", writes.into_inner());
     report.count("samples", resident.len());
     report.count("of them with files in motion", interrupted);
+    if 2 * interrupted > resident.len() {
+        report.fail("most looks at the files were interrupted: too little was seen of them");
+    }
     for (what, most, cap) in [
         ("the files at most", disk, DISK_CAP),
         ("as the daemon counts them", counted as u64, DISK_CAP),

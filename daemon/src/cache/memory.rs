@@ -198,6 +198,20 @@ mod tests {
     use crate::buffer::Hashed;
 
     #[test]
+    fn what_is_not_taken_is_the_fronts_but_for_some_slack() {
+        const CAP: u64 = 64_000;
+        let memory = Memory::new(CAP, None);
+        assert_eq!(memory.spare_bytes() as u64, CAP - CAP / SLACK_SHARE);
+        for number in 0..200 {
+            memory.fill(&format!("key:{number}").into_bytes().into(), &Entry::forever(vec![b'v'; 64]));
+            memory.tidy();
+            let (_, bytes, ..) = memory.figures();
+            assert!(bytes + memory.spare_bytes() as u64 <= CAP - CAP / SLACK_SHARE, "{bytes}");
+        }
+        assert_eq!(Memory::new(0, None).spare_bytes(), 0);
+    }
+
+    #[test]
     fn it_stays_below_its_cap_and_counts_what_it_drops() {
         let memory = Memory::new(100_000, None);
         for number in 0..2_000 {

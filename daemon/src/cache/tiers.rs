@@ -102,7 +102,7 @@ impl Tiers {
                 if !self.memory.note_read(key.key()) {
                     self.memory.fill(&key.key().into(), &entry);
                 }
-                self.front.fit(self.memory.spare_bytes());
+                self.fit_front();
             }
             return LookUp::Known(Some(entry), Source::Memory);
         }

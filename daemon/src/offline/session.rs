@@ -10,9 +10,7 @@ use crate::buffer::Generation;
 use crate::cache;
 use crate::clock::Clock;
 use crate::config::Settings;
-use crate::entry::Key;
-use crate::notices::Sort;
-use crate::store::{BackedUp, Copies, Event, Journal, Sealed, Store, StoreError};
+use crate::store::{BackedUp, Event, Journal, Sealed, Store, StoreError};
 
 /// An open store that nobody else uses.
 pub(super) struct Session {
@@ -26,23 +24,12 @@ pub(super) struct Session {
     pub(super) evicted: u64,
 }
 
-/// There is no memory tier.
-struct NoCopies;
-
-impl Copies for NoCopies {
-    fn refresh(&self, _: &Generation) {}
-
-    fn has(&self, _: &[u8]) -> bool {
-        false
-    }
-
-    fn removed(&self, _: Sort, _: Vec<Key>) {}
-}
-
 impl Session {
     /// Opens the store and merges what its journals hold.
     pub(super) fn open(settings: &Settings, clock: Clock) -> Result<Self, StoreError> {
-        let opened = Store::open(&cache::store_options(settings), clock, Box::new(NoCopies))?;
+        let opened = Store::open(&cache::store_options(settings), clock, Box::new(()))?;
+        // Nobody else is there to step back for.
+        opened.recovered.iter().for_each(|recovered| recovered.want_merged(1.0));
         let mut session = Self {
             store: opened.store,
             journal: Some(opened.journal),
@@ -75,6 +62,7 @@ impl Session {
             self.hear()?;
         }
         self.journal = self.spare.take();
+        generation.want_merged(1.0);
         self.store.merge(Arc::new(generation), Sealed::new(journal))?;
         self.merging = true;
         self.store.request_spare()

@@ -54,8 +54,8 @@ const EVENTS: usize = 64;
 /// How long a stop waits for a merge under way. What is not merged then stays in the journal.
 const STOP_GRACE_MS: i64 = 3_000;
 
-/// How much the keeper steps back where the event loop wants the same core: a reader then gets it at once and not when the
-/// keeper's turn is over, some milliseconds later. Not more, or merges would starve where other programs use the cores.
+/// How much less of a core the keeper gets where the event loop wants the same one. When it gets it is another matter: see
+/// [`pace`]. Not more, or merges would starve where other programs use the cores.
 const NICENESS: i32 = 5;
 
 /// The memory tier, as the keeper needs it.
@@ -68,6 +68,17 @@ pub trait Copies: Send {
 
     /// These keys were removed because they had expired, or to make room. Copies of them are no longer asked for.
     fn removed(&self, why: Sort, keys: Vec<Key>);
+}
+
+/// Where there is no memory tier.
+impl Copies for () {
+    fn refresh(&self, _: &Generation) {}
+
+    fn has(&self, _: &[u8]) -> bool {
+        false
+    }
+
+    fn removed(&self, _: Sort, _: Vec<Key>) {}
 }
 
 /// Figures that others read while the keeper works.
