@@ -190,7 +190,7 @@ fn a_flipped_byte_inside_a_value_is_noticed() {
     let mut last = Last::new();
     write_round(&mut client, 1, KEYS, &mut Dice::new(3), &mut last);
     client.check("SET victim this-value-stands-here-and-nowhere-else", "+OK");
-    daemon.terminate();
+    stop_compacted(&mut daemon);
     let file = daemon.data().join("larder.db");
     let bytes = fs::read(&file).unwrap();
     let at = bytes.windows(16).position(|window| window == b"this-value-stand").expect("it is stored raw");
@@ -210,10 +210,7 @@ fn a_long_value_whose_end_is_cut_off_is_damage_and_no_failure_of_the_disk() {
     let mut daemon = Daemon::start(&SETTINGS);
     let long = Dice::new(8).bytes(200_000);
     assert_eq!(daemon.client().args(&[b"SET".as_slice(), b"long", &long]), Reply::ok());
-    daemon.terminate();
-    // All of it into the file itself, and nothing into its log.
-    let compacted = run(&mut larderd(&["compact", "--data", daemon.data().to_str().unwrap()]));
-    assert!(compacted.status.success(), "{compacted:?}");
+    stop_compacted(&mut daemon);
     daemon.restart();
     // From its log SQLite knows how long the file should be, and so does not notice at the start that it is not.
     let mut client = daemon.client();
@@ -232,6 +229,13 @@ fn a_long_value_whose_end_is_cut_off_is_damage_and_no_failure_of_the_disk() {
     daemon.check_healthy();
 }
 
+/// Stops a daemon and brings all entries into the main file itself: a stop may leave some of them in its log.
+fn stop_compacted(daemon: &mut Daemon) {
+    daemon.terminate();
+    let compacted = run(&mut larderd(&["compact", "--data", daemon.data().to_str().unwrap()]));
+    assert!(compacted.status.success(), "{compacted:?}");
+}
+
 /// A daemon with 12 MiB of rows in its main file, of which the middle becomes garbage while it runs.
 fn damaged_while_running(last: &mut Last) -> Daemon {
     let mut daemon = Daemon::start(&SETTINGS);
@@ -243,7 +247,7 @@ fn damaged_while_running(last: &mut Last) -> Daemon {
         assert_eq!(client.args(&[b"SET", key.as_bytes(), &value]), Reply::ok());
         last.insert(key, Some(value));
     }
-    daemon.terminate();
+    stop_compacted(&mut daemon);
     daemon.restart();
     let file = daemon.data().join("larder.db");
     let bytes = fs::metadata(&file).unwrap().len();

@@ -225,7 +225,7 @@ impl Cache {
                 cause: if inner.cleaning.is_asked_for() { "command" } else { "timer" }.into(),
                 ..figures(EventKind::Cleanup, swept.rows, swept.ms)
             },
-            Event::Evicted(evicted) => Told {
+            Event::Evicted(evicted) if evicted.rows > 0 => Told {
                 kind: EventKind::Eviction,
                 rows: Some(evicted.rows as i64),
                 bytes: Some(evicted.bytes),
@@ -241,7 +241,8 @@ impl Cache {
                 ms: Some(backup.ms as i64),
                 ..Told::default()
             },
-            Event::Spare(_)
+            Event::Evicted(_)
+            | Event::Spare(_)
             | Event::MergeFailed(_)
             | Event::SpareFailed(_)
             | Event::BackedUp(Err(_))

@@ -28,7 +28,10 @@ impl Cache {
         inner.batch.clear();
         inner.tiers.encode_pending(&mut inner.batch);
         let watch = Stopwatch::start();
-        let outcome = inner.journal.commit(inner.batch.bytes());
+        let outcome = match inner.room_for_batch(&self.0.config) {
+            Ok(()) => inner.journal.commit(inner.batch.bytes()),
+            Err(error) => Err(CommitError::Refused(error)),
+        };
         let us = watch.us();
         let writes = inner.batch.len() as u64;
         match outcome {
@@ -72,8 +75,9 @@ impl Cache {
 
     /// Seals the active generation if it has grown enough to be worth a merge.
     pub(super) fn seal_if_large(&self, inner: &mut Inner) {
+        let seal_bytes = inner.disk.journal.seal_bytes;
         self.seal_if(inner, |config, active_bytes, journal_bytes| {
-            active_bytes >= config.merge_bytes || journal_bytes >= config.journal_bytes
+            active_bytes >= config.merge_bytes || journal_bytes >= seal_bytes
         });
     }
 

@@ -76,6 +76,7 @@ use clean::Cleaning;
 use hot::Hot;
 use loads::Ticket;
 use probe::Probe;
+use room::DiskRoom;
 use settings::{Config, Live};
 use tiers::{Tiers, Wanted};
 use walk::Walks;
@@ -145,6 +146,8 @@ struct Inner {
     no_spare: Option<String>,
     /// Why only deletions are taken at present, if so: what room there is on the disk is kept for them.
     full: Option<String>,
+    /// What journals may hold beside what is free on the disk.
+    disk: DiskRoom,
     /// Whether the keeper has still to be told of that.
     full_unreported: bool,
     stopping: bool,
@@ -182,6 +185,7 @@ impl Cache {
             no_merge: None,
             no_spare: None,
             full: None,
+            disk: DiskRoom::new(opened.budget.journal),
             full_unreported: false,
             stopping: false,
         };

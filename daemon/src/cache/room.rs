@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Cache, Config, Inner};
 use crate::error::CommandError;
-use crate::store::StoreError;
+use crate::store::{JournalShare, StoreError};
 
 /// How long a write waits for room in the write buffer before it is answered with an error.
 const ROOM_WAIT: Duration = Duration::from_secs(5);
@@ -19,6 +19,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
 /// Deletions may fill the write buffer beyond its cap, by this part of it.
 const DELETIONS_PART: f64 = 0.125;
+
+/// How much is written before it is looked again how much room there is on the disk: the look takes about a microsecond.
+const LOOK_AT_DISK_BYTES: u64 = 256 << 10;
 
 /// What a write does to the room there is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +74,20 @@ impl Cache {
     }
 }
 
+/// What journals may hold beside what is free on the disk.
+#[derive(Debug)]
+pub(super) struct DiskRoom {
+    pub(super) journal: JournalShare,
+    /// Bytes written since it was looked for how much that is. At the start it has not been.
+    unlooked_bytes: u64,
+}
+
+impl DiskRoom {
+    pub(super) fn new(journal: JournalShare) -> Self {
+        Self { journal, unlooked_bytes: u64::MAX }
+    }
+}
+
 /// How full things are, 1 being all they may hold.
 #[derive(Clone, Copy, Debug)]
 struct Fill {
@@ -101,9 +118,26 @@ impl Inner {
         let part = |bytes: u64, of: u64| bytes as f64 / of as f64;
         Fill {
             generation: part((self.tiers.active().bytes() + uncommitted) as u64, config.generation_bytes),
-            journal: part(self.journal.bytes_about() + uncommitted as u64, config.journal_cap_bytes),
+            journal: part(self.journal.bytes_about() + uncommitted as u64, self.disk.journal.cap_bytes),
             buffer: part(self.tiers.buffer_figures().1 as u64, config.buffer_cap_bytes),
         }
+    }
+
+    /// Fails where the batch is so large that what is answered now could not be merged later. Deletions on a full disk are
+    /// taken whatever they come to.
+    pub(super) fn room_for_batch(&mut self, config: &Config) -> Result<(), StoreError> {
+        let bytes = self.batch.bytes().len() as u64;
+        self.disk.unlooked_bytes = self.disk.unlooked_bytes.saturating_add(bytes);
+        if self.disk.unlooked_bytes < LOOK_AT_DISK_BYTES {
+            return Ok(());
+        }
+        let Some(store) = &self.store else { return Ok(()) };
+        let free_bytes = store.free_bytes();
+        self.disk = DiskRoom { journal: config.journal.beside(free_bytes), unlooked_bytes: 0 };
+        if self.full.is_none() && config.journal.is_exceeded_by(bytes, free_bytes) {
+            return Err(self.journal.no_room());
+        }
+        Ok(())
     }
 
     /// Has the merge under way keep step with the writes: it may take its time until the active generation is a quarter

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Rules;
 use crate::config::{Durability, Settings};
-use crate::store::{self, Budget, Compression, Sync};
+use crate::store::{self, Budget, Compression, JournalShare, Sync};
 
 /// The settings that matter here.
 #[derive(Clone, Copy, Debug)]
@@ -12,8 +12,8 @@ pub(super) struct Config {
     pub(super) durability: Durability,
     pub(super) buffer_cap_bytes: u64,
     pub(super) merge_bytes: u64,
-    pub(super) journal_bytes: u64,
-    pub(super) journal_cap_bytes: u64,
+    /// What a journal may hold, with plenty of room on the disk.
+    pub(super) journal: JournalShare,
     /// What the active generation may hold: half of the buffer, less the turn that is its last.
     pub(super) generation_bytes: u64,
     pub(super) turn_bytes: usize,
@@ -34,8 +34,7 @@ impl Config {
             durability: settings.durability,
             buffer_cap_bytes: settings.buffer_cap_bytes,
             merge_bytes: settings.merge_bytes.min(generation_bytes),
-            journal_bytes: budget.journal_bytes,
-            journal_cap_bytes: budget.journal_cap_bytes,
+            journal: budget.journal,
             generation_bytes,
             turn_bytes: budget.turn_bytes.min(settings.buffer_cap_bytes / 64) as usize,
             disk_cap_bytes: settings.disk_cap_bytes,

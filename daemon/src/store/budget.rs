@@ -24,7 +24,7 @@ const SLICE_ROWS: u64 = 1_000;
 const SLICE_BYTES: u64 = 4 * MIB;
 
 /// What one row can add to the log at most, large values left aside: a page of the table and one of the index.
-const LOG_BYTES_A_ROW: u64 = 8 * KIB;
+pub(super) const LOG_BYTES_A_ROW: u64 = 8 * KIB;
 
 /// Journals may grow to this many times the size at which they are merged while a merge is under way.
 const JOURNAL_SLACK: u64 = 2;
@@ -32,6 +32,14 @@ const JOURNAL_SLACK: u64 = 2;
 /// What is let into a journal in one turn: this part of its share, or this much.
 const TURN_PART: u64 = 8;
 const TURN_BYTES: u64 = 16 * MIB;
+
+/// What a journal may hold however little room there is on the disk.
+const JOURNAL_FLOOR_BYTES: u64 = 256 * KIB;
+
+/// What is in two journals may need three times as much as one of them may hold before both are gone: a row may take
+/// up to twice its size in the main file, and a journal goes only when all of it is merged. As much again is left for
+/// the log, and for what others write meanwhile.
+const FREE_PARTS_A_JOURNAL: u64 = 6;
 
 /// What a journal has beside what is written: headers of frames, and what is not measured yet.
 const JOURNAL_OVERHEAD: u64 = 256 * KIB;
@@ -43,17 +51,16 @@ pub struct Budget {
     pub main_bytes: Option<u64>,
     /// The main file's log, before a checkpoint cuts it back.
     pub wal_bytes: u64,
-    /// A journal, before it is sealed and merged.
-    pub journal_bytes: u64,
-    /// A journal that waits for the merge of the one before; writers wait from then on.
-    pub journal_cap_bytes: u64,
+    /// A journal, with plenty of room on the disk.
+    pub journal: JournalShare,
     /// A turn that is committed before more is added; the last write of it left aside.
     pub turn_bytes: u64,
     /// Rows of one transaction on the main file.
     pub slice_rows: usize,
     /// Bytes of one transaction on the main file, the last row left aside.
     pub slice_bytes: usize,
-    /// Room set aside for working off a full disk: what the log can grow by while deletions are merged.
+    /// Room set aside for working off a full disk: what the log has to be written back, what it can grow by while
+    /// deletions are merged, and what journals take in any case.
     pub reserve_bytes: u64,
     /// The list of hot keys.
     pub hot_list_bytes: u64,
@@ -75,8 +82,9 @@ impl Budget {
         // something in any case, whatever that may come to.
         let last = turn_bytes + value_max + JOURNAL_OVERHEAD;
         let journal_cap_bytes = journal_share.saturating_sub(last).max(journal_share / 4);
-        let journal_bytes = journal_limit.min(whole / 16).min(journal_cap_bytes);
-        let reserve_bytes = wal_bytes + beyond;
+        let seal_bytes = journal_limit.min(whole / 16).min(journal_cap_bytes);
+        let journal = JournalShare { seal_bytes, cap_bytes: journal_cap_bytes };
+        let reserve_bytes = wal_bytes + beyond + FREE_PARTS_A_JOURNAL / 2 * journal.floor().cap_bytes;
         let hot_list_bytes = hot_list::BYTES_MAX.min(whole / 64);
         let others = log_bytes(wal_bytes, beyond + slice_bytes + value_max)
             + 2 * (journal_cap_bytes + last)
@@ -85,14 +93,47 @@ impl Budget {
         Self {
             main_bytes: disk_cap.map(|cap| cap.saturating_sub(others)),
             wal_bytes,
-            journal_bytes,
-            journal_cap_bytes,
+            journal,
             turn_bytes,
             slice_rows: slice_rows as usize,
             slice_bytes: slice_bytes as usize,
             reserve_bytes,
             hot_list_bytes,
         }
+    }
+}
+
+/// What a journal may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JournalShare {
+    /// Before it is sealed and merged.
+    pub seal_bytes: u64,
+    /// While it waits for the merge of the one before; writers wait from then on.
+    pub cap_bytes: u64,
+}
+
+impl JournalShare {
+    /// As much of it as can still be merged where the file system has `free_bytes` left: what is answered must find room
+    /// in the main file too, or deletions would wait behind it for ever.
+    #[must_use]
+    pub fn beside(self, free_bytes: u64) -> Self {
+        let cap_bytes = (free_bytes / FREE_PARTS_A_JOURNAL).max(JOURNAL_FLOOR_BYTES);
+        if cap_bytes >= self.cap_bytes {
+            return self;
+        }
+        Self { seal_bytes: self.seal_bytes.min(cap_bytes / 2), cap_bytes }
+    }
+
+    /// What is left of it on a full disk.
+    #[must_use]
+    pub fn floor(self) -> Self {
+        self.beside(0)
+    }
+
+    /// Whether so much at once is too much for a file system with `free_bytes` left.
+    #[must_use]
+    pub fn is_exceeded_by(self, bytes: u64, free_bytes: u64) -> bool {
+        bytes > self.floor().cap_bytes && bytes > free_bytes / (FREE_PARTS_A_JOURNAL / 2)
     }
 }
 
@@ -119,11 +160,11 @@ mod tests {
                     + budget.slice_rows as u64 * LOG_BYTES_A_ROW
                     + budget.slice_bytes as u64
                     + value;
-                let journals = 2 * (budget.journal_cap_bytes + budget.turn_bytes + value + JOURNAL_OVERHEAD);
+                let journals = 2 * (budget.journal.cap_bytes + budget.turn_bytes + value + JOURNAL_OVERHEAD);
                 let lists = 2 * budget.hot_list_bytes;
                 assert!(main + log + journals + budget.reserve_bytes + lists <= cap, "{budget:?}");
                 assert!(main > cap / 5 * if values_in_cap == 8 { 1 } else { 2 }, "{budget:?}");
-                assert!(budget.journal_bytes <= budget.journal_cap_bytes, "{budget:?}");
+                assert!(budget.journal.seal_bytes <= budget.journal.cap_bytes, "{budget:?}");
             }
         }
     }
@@ -132,9 +173,28 @@ mod tests {
     fn a_small_file_system_gets_small_slices_and_a_small_reserve() {
         let budget = Budget::of(None, JOURNAL, 16 * MIB, 64 * MIB);
         assert_eq!(budget.main_bytes, None);
-        assert!(budget.reserve_bytes <= 2 * MIB && budget.slice_rows >= 16, "{budget:?}");
+        assert!(budget.reserve_bytes <= 3 * MIB && budget.slice_rows >= 16, "{budget:?}");
         let usual = Budget::of(None, JOURNAL, 1 << 40, 64 * MIB);
         assert_eq!((usual.wal_bytes, usual.slice_rows as u64), (WAL_BYTES, SLICE_ROWS));
-        assert_eq!(usual.journal_bytes, JOURNAL);
+        assert_eq!(usual.journal.seal_bytes, JOURNAL);
+    }
+
+    #[test]
+    fn journals_shrink_with_the_room_on_the_disk() {
+        let share = Budget::of(None, JOURNAL, 1 << 40, 64 * MIB).journal;
+        assert_eq!(share.beside(u64::MAX), share);
+        assert_eq!(share.beside(6 << 30), share);
+        let less = share.beside(300 * MIB);
+        assert_eq!(less, JournalShare { seal_bytes: 25 * MIB, cap_bytes: 50 * MIB });
+        assert_eq!(share.floor(), JournalShare { seal_bytes: 128 * KIB, cap_bytes: 256 * KIB });
+        let tiny = JournalShare { seal_bytes: KIB, cap_bytes: KIB };
+        assert_eq!(tiny.floor(), tiny);
+    }
+
+    #[test]
+    fn one_turn_must_find_room_more_than_once() {
+        let share = Budget::of(None, JOURNAL, 1 << 40, 64 * MIB).journal;
+        assert!(!share.is_exceeded_by(30 * MIB, 90 * MIB) && share.is_exceeded_by(31 * MIB, 90 * MIB));
+        assert!(!share.is_exceeded_by(256 * KIB, 0), "what the reserve is for");
     }
 }

@@ -37,7 +37,6 @@ use crate::buffer::Generation;
 use crate::clock::{Clock, Stopwatch};
 use crate::entry::Key;
 use crate::notices::Sort;
-use crate::pace::{self, Haste};
 pub use backup::BackedUp;
 pub(super) use messages::{Backing, Job};
 pub use messages::{Event, Evicted, Merged, Swept};
@@ -266,7 +265,7 @@ impl Desk {
                 Ok(job) => self.small(&job),
                 Err(TryRecvError::Empty) => match self.next_backup() {
                     Some(target) => self.back_up(&target, inbox),
-                    None => pace::by(|| Haste::Wanted, || self.tidy_up()),
+                    None => self.tidy_up(),
                 },
             };
             if done.is_err() {

@@ -147,6 +147,15 @@ pub(super) fn close_whole(connection: Connection, path: &Path) -> Result<(), Sto
     std::fs::File::open(path).and_then(|file| file.sync_all()).map_err(StoreError::io("sync", path))
 }
 
+/// Takes up to `pages_max` free pages off the file's end, in one transaction. The pragma answers a row for every page, goes
+/// on only as long as it is asked for the next, and commits after the last: only then is it known whether it worked.
+pub(super) fn vacuum(connection: &Connection, pages_max: usize) -> rusqlite::Result<()> {
+    let mut vacuum = connection.prepare(&format!("PRAGMA incremental_vacuum({pages_max})"))?;
+    let mut pages = vacuum.query(())?;
+    while pages.next()?.is_some() {}
+    Ok(())
+}
+
 /// Removes a database file with what belongs to it.
 pub(super) fn remove(path: &Path) -> Result<(), StoreError> {
     for suffix in ["-wal", "-shm", "-journal", ""] {
@@ -250,5 +259,24 @@ mod tests {
         assert_eq!(rows, 0);
         let refused = reader.execute(crate::store::sql::DELETE_ALL, ()).unwrap_err();
         assert!(refused.to_string().contains("readonly"), "{refused}");
+    }
+
+    #[test]
+    fn a_slice_of_vacuum_takes_all_its_pages_in_one_commit_and_says_when_it_could_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let writer = open_writer(dir.path(), 0).unwrap();
+        let count = |pragma: &str| pragma_text(&writer, pragma).unwrap().parse::<u64>().unwrap();
+        let fill = "INSERT INTO entries VALUES (?1, NULL, 0, NULL, 0, zeroblob(1000000))";
+        writer.execute(fill, [b"k"]).unwrap();
+        writer.execute(crate::store::sql::DELETE_ALL, ()).unwrap();
+        let (all, free) = (count("page_count"), count("freelist_count"));
+        assert!(free > 200, "{free}");
+        let log = || std::fs::metadata(wal_path_in(dir.path())).unwrap().len();
+        let before = log();
+        vacuum(&writer, 100).unwrap();
+        assert_eq!((count("page_count"), count("freelist_count")), (all - 100, free - 100));
+        assert!(log() - before < 20 * u64::from(PAGE_BYTES), "one commit, not a hundred");
+        writer.pragma_update(None, "query_only", true).unwrap();
+        vacuum(&writer, 100).unwrap_err();
     }
 }

@@ -82,11 +82,13 @@ pub(super) fn merge_slice(
     })
 }
 
-/// How many of `slots` one slice takes, at least one, and the most bytes that they can bring into the file.
-pub(super) fn slice_of(slots: &[(&Key, &Slot)], budget: &Budget) -> (usize, u64) {
+/// How many of `slots` one slice takes, at least one, and the most bytes that they can bring into the file. Where only
+/// `free_bytes` are left on the disk, it takes so little that the log can be written back afterwards.
+pub(super) fn slice_of(slots: &[(&Key, &Slot)], budget: &Budget, free_bytes: u64) -> (usize, u64) {
+    let bytes_max = (budget.slice_bytes as u64).min(free_bytes / 4) as usize;
     let mut bytes = 0;
     for (taken, (key, slot)) in slots.iter().take(budget.slice_rows).enumerate() {
-        if taken > 0 && bytes >= budget.slice_bytes {
+        if taken > 0 && bytes >= bytes_max {
             return (taken, bytes as u64);
         }
         bytes += key.len() + slot.state.value_bytes();
@@ -200,12 +202,13 @@ mod tests {
         }
         let sorted = generation.sorted();
         let budget = Budget { slice_rows: 4, slice_bytes: 1_000, ..Budget::of(None, 1, 1, 1) };
-        assert_eq!(slice_of(&sorted, &budget), (4, 400));
-        assert_eq!(slice_of(&sorted[8..], &budget), (2, 200));
+        assert_eq!(slice_of(&sorted, &budget, u64::MAX), (4, 400));
+        assert_eq!(slice_of(&sorted[8..], &budget, u64::MAX), (2, 200));
         let budget = Budget { slice_bytes: 250, ..budget };
-        assert_eq!(slice_of(&sorted, &budget), (3, 300));
+        assert_eq!(slice_of(&sorted, &budget, u64::MAX), (3, 300));
+        assert_eq!(slice_of(&sorted, &budget, 600), (2, 200), "a quarter of what is left on the disk");
         let budget = Budget { slice_bytes: 0, ..budget };
-        assert_eq!(slice_of(&sorted, &budget).0, 1);
+        assert_eq!(slice_of(&sorted, &budget, u64::MAX).0, 1);
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod compact;
 mod contents;
 mod error;
 mod evict;
+mod file_system;
 mod hot_list;
 mod journal;
 mod keeper;
@@ -44,11 +45,12 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 pub use accounting::Accounting;
-pub use budget::Budget;
+pub use budget::{Budget, JournalShare};
 pub use check::{Report, check};
 pub use compact::{Compacted, compact};
 pub use contents::Contents;
 pub use error::StoreError;
+pub use file_system::FileSystem;
 pub use hot_list::HotList;
 pub use journal::{CommitError, Journal, Sync};
 pub use keeper::{BackedUp, Copies, Event, Evicted, Merged, Swept};
@@ -185,12 +187,10 @@ impl Store {
     /// # Errors
     /// Where a file cannot be opened, created, read or understood.
     pub fn open(options: &Options, clock: Clock, copies: Box<dyn Copies>) -> Result<Opened, StoreError> {
-        let room = rustix::fs::statvfs(&options.dir)
-            .map_err(|errno| StoreError::io("look at the file system of", &options.dir)(errno.into()))?;
         let budget = Budget::of(
             options.disk_cap_bytes,
             options.journal_limit_bytes,
-            room.f_blocks.saturating_mul(room.f_frsize),
+            FileSystem::of(&options.dir)?.bytes,
             options.value_bytes_max,
         );
         let full = |files: &Result<Files, StoreError>| files.as_ref().is_err_and(StoreError::is_full);
@@ -276,6 +276,12 @@ impl Store {
     /// Has a new journal synced in the interval.
     pub fn watch(&self, journal: &Journal) {
         self.syncer.watch(journal.log());
+    }
+
+    /// Bytes that are left on the file system.
+    #[must_use]
+    pub fn free_bytes(&self) -> u64 {
+        FileSystem::free_bytes_of(&self.dir)
     }
 
     /// Sizes of the files.

@@ -10,6 +10,7 @@ use rusqlite::{Connection, OpenFlags};
 use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
+use super::FileSystem;
 use super::error::StoreError;
 use super::main_file;
 
@@ -148,9 +149,7 @@ impl Drop for Part {
 
 /// Fails unless the file system of `directory` has room for `needed_bytes` more.
 pub(super) fn need_room(what: &'static str, directory: &Path, needed_bytes: u64) -> Result<(), StoreError> {
-    let room = rustix::fs::statvfs(directory)
-        .map_err(|errno| StoreError::io("look at the file system of", directory)(errno.into()))?;
-    let free_bytes = room.f_bavail.saturating_mul(room.f_frsize);
+    let free_bytes = FileSystem::of(directory)?.free_bytes;
     if free_bytes >= needed_bytes {
         return Ok(());
     }

@@ -108,7 +108,7 @@ impl Desk {
             progress.flushed = true;
         } else if !rest.is_empty() {
             let now_ms = self.setup.clock.now_ms();
-            let (rows, _) = merge::slice_of(rest, &self.setup.budget);
+            let (rows, _) = merge::slice_of(rest, &self.setup.budget, self.free_bytes());
             let (rows, log_bytes) = (rows.min(self.slice_rows()), self.wal_bytes());
             let Self { connection, accounting, packer, .. } = self;
             let done =
@@ -137,7 +137,8 @@ impl Desk {
         error: StoreError,
         inbox: &Receiver<Job>,
     ) -> Result<(), End> {
-        let (_, slice_bytes) = merge::slice_of(&progress.sorted[progress.rows..], &self.setup.budget);
+        let (_, slice_bytes) =
+            merge::slice_of(&progress.sorted[progress.rows..], &self.setup.budget, u64::MAX);
         let at_cap = self.file_at_cap(slice_bytes);
         if at_cap {
             match self.evict_for(slice_bytes) {
@@ -157,6 +158,10 @@ impl Desk {
             self.reserve.give_up();
             return self.send(Event::Full(error));
         }
+        // Clean-ups wait for the end of the merge, and that may have to wait for them.
+        if !at_cap && self.sweep_for_room()? {
+            return Ok(());
+        }
         self.send(Event::MergeFailed(error))?;
         self.pause(inbox, RETRY)
     }
@@ -172,6 +177,24 @@ impl Desk {
             let _ = self.send(Event::Evicted(gone));
         }
         ended.map(|()| removed)
+    }
+
+    /// Removes all that has expired. False where there was nothing, or no room to do it.
+    fn sweep_for_room(&mut self) -> Result<bool, End> {
+        let mut gone = Evicted { rows: 0, bytes: 0, expired: 0, accounting: self.accounting };
+        let ended = self.sweep_until(&mut gone.expired, |_| false);
+        gone.accounting = self.accounting;
+        let removed = gone.expired > 0;
+        if removed {
+            self.send(Event::Evicted(gone))?;
+        }
+        match ended {
+            Err(error) if !error.is_full() => {
+                self.send(Event::Fatal(error))?;
+                Err(End)
+            }
+            _ => Ok(removed),
+        }
     }
 
     fn evict_some(&mut self, slice_bytes: u64, gone: &mut Evicted) -> Result<(), StoreError> {

@@ -88,7 +88,8 @@ pub struct Swept {
     pub accounting: Accounting,
 }
 
-/// Rows removed in one go because the main file had reached its share of the disk.
+/// Rows removed in one go because the main file had reached its share of the disk, or the disk was full: then only what
+/// had expired.
 #[derive(Clone, Copy, Debug)]
 pub struct Evicted {
     /// How many that could still have been read.

@@ -7,6 +7,7 @@
 
 use super::Desk;
 use crate::pace::{self, Haste};
+use crate::store::budget::LOG_BYTES_A_ROW;
 use crate::store::main_file::PAGE_BYTES;
 
 /// Pages that a slice should write: two or three hundred microseconds.
@@ -37,10 +38,16 @@ impl Unhurried {
     }
 }
 
+/// How many rows, or pages, can be changed where a disk has `free_bytes` left, so that the log can be written back
+/// afterwards.
+pub(super) fn rows_beside(free_bytes: u64) -> usize {
+    usize::try_from(free_bytes / 4 / LOG_BYTES_A_ROW).unwrap_or(usize::MAX).max(1)
+}
+
 impl Desk {
-    /// Rows that the next slice should have at most.
+    /// Rows that the next slice should have at most: no more than what is left on the disk has room for.
     pub(super) fn slice_rows(&self) -> usize {
-        let most = self.setup.budget.slice_rows;
+        let most = self.setup.budget.slice_rows.min(rows_beside(self.free_bytes()));
         if pace::haste() == Haste::Urgent { most } else { most.min(self.unhurried.rows) }
     }
 }

@@ -7,9 +7,9 @@ use std::time::Duration;
 use super::{Desk, End, Event, Sweep, Swept};
 use crate::clock::Stopwatch;
 use crate::notices::Sort;
-use crate::pace;
+use crate::pace::{self, Haste};
 use crate::store::main_file::{self, PAGE_BYTES};
-use crate::store::{StoreError, merge};
+use crate::store::{FileSystem, StoreError, merge};
 
 /// How often a full disk is looked at for room.
 const ROOM_INTERVAL: Duration = Duration::from_millis(200);
@@ -56,8 +56,13 @@ impl Desk {
         }
     }
 
-    /// A slice of whatever is left to do.
+    /// A slice of whatever is left to do. Without the reserve, writers are refused until this has made room.
     pub(super) fn tidy_up(&mut self) -> Result<(), End> {
+        let haste = if self.reserve.is_held() { Haste::Wanted } else { Haste::Urgent };
+        pace::by(move || haste, || self.tidy_step())
+    }
+
+    fn tidy_step(&mut self) -> Result<(), End> {
         if !self.sweeps.is_empty() {
             return self.sweep();
         }
@@ -78,7 +83,10 @@ impl Desk {
             return Ok(());
         }
         self.looked_for_room = Stopwatch::start();
-        if self.reserve.take().is_ok() {
+        // With some room beside it, or the next write would have to give it up again.
+        let beside = self.setup.budget.journal.floor().cap_bytes;
+        let room = self.free_bytes() >= self.setup.budget.reserve_bytes + beside;
+        if room && self.reserve.take().is_ok() {
             return self.send(Event::RoomAgain);
         }
         Ok(())
@@ -146,9 +154,8 @@ impl Desk {
         if pages.free > 0 && (above || worthwhile) {
             self.bound_log()?;
             // A page that moves also changes the one that points to it, as a row may that goes.
-            let pages_max = VACUUM_PAGES.min(self.setup.budget.slice_rows);
-            let vacuum = format!("PRAGMA incremental_vacuum({pages_max})");
-            self.connection.execute_batch(&vacuum).map_err(self.sqlite("give back room of"))?;
+            let pages_max = VACUUM_PAGES.min(self.slice_rows());
+            main_file::vacuum(&self.connection, pages_max).map_err(self.sqlite("give back room of"))?;
             let after = self.pages()?;
             pace::step_back_after_a_burst();
             self.tally.vacuumed_pages.fetch_add(pages.all - after.all, Ordering::Relaxed);
@@ -205,9 +212,13 @@ impl Desk {
     }
 
     /// Cuts the log back where it has grown to its limit. Where a reader is in it that may wait, up to twice the limit.
+    ///
+    /// Where there is little room on the disk, earlier: what the log takes has to be there once more when it is written
+    /// back.
     pub(super) fn bound_log(&mut self) -> Result<(), StoreError> {
         let limit = self.setup.budget.wal_bytes;
-        while self.wal_bytes() >= limit && !self.checkpoint()? && self.wal_bytes() >= 2 * limit {
+        let soft = limit.min(self.free_bytes() / 2).max(1);
+        while self.wal_bytes() >= soft && !self.checkpoint()? && self.wal_bytes() >= 2 * limit {
             if self.setup.clock.now_ms() >= self.give_up_ms.load(Ordering::Relaxed) {
                 break;
             }
@@ -224,6 +235,11 @@ impl Desk {
             .map_err(self.sqlite("checkpoint"))?;
         self.tally.checkpoints.fetch_add(u64::from(!busy), Ordering::Relaxed);
         Ok(!busy)
+    }
+
+    /// What is left on the file system.
+    pub(super) fn free_bytes(&self) -> u64 {
+        FileSystem::free_bytes_of(&self.setup.dir)
     }
 
     pub(super) fn wal_bytes(&self) -> u64 {
