@@ -195,11 +195,13 @@ impl Cache {
                 Event::Evicted(evicted) => inner.evicted(&evicted),
                 Event::Full(error) => inner.keep_for_deletions(&error),
                 Event::RoomAgain => {
+                    inner.look_at_disk(&self.0.config);
                     if inner.full.take().is_some() {
                         tracing::info!("there is room on the disk again");
                     }
                     // For want of which nothing could be merged meanwhile.
                     inner.ask_for_spare();
+                    self.seal_if_large(inner);
                     self.0.changed.notify_waiters();
                 }
                 Event::Fatal(error) => self.fail(error),
@@ -241,8 +243,9 @@ impl Cache {
                 ms: Some(backup.ms as i64),
                 ..Told::default()
             },
-            Event::Evicted(_)
-            | Event::Spare(_)
+            // Expired rows alone are counted as such.
+            Event::Evicted(_) => return self.0.noticed.notify_one(),
+            Event::Spare(_)
             | Event::MergeFailed(_)
             | Event::SpareFailed(_)
             | Event::BackedUp(Err(_))

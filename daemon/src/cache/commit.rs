@@ -28,9 +28,11 @@ impl Cache {
         inner.batch.clear();
         inner.tiers.encode_pending(&mut inner.batch);
         let watch = Stopwatch::start();
-        let outcome = match inner.room_for_batch(&self.0.config) {
-            Ok(()) => inner.journal.commit(inner.batch.bytes()),
-            Err(error) => Err(CommitError::Refused(error)),
+        let fits = inner.fits_on_disk(&self.0.config);
+        let outcome = if fits {
+            inner.journal.commit(inner.batch.bytes())
+        } else {
+            Err(CommitError::Refused(inner.journal.no_room()))
         };
         let us = watch.us();
         let writes = inner.batch.len() as u64;
@@ -58,11 +60,16 @@ impl Cache {
                 match error {
                     CommitError::Refused(error) => {
                         turn.end(Err(CommandError::Full(error.to_string())));
-                        if error.is_full() {
+                        if !fits {
+                            // Nothing is the matter with what is smaller.
+                        } else if error.is_full() {
                             inner.disk_full(&error);
                         } else {
                             tracing::error!("{error}: {writes} writes were refused");
                         }
+                        // There may be less room than there was, for journals too.
+                        inner.look_at_disk(&self.0.config);
+                        self.seal_if_large(inner);
                     }
                     CommitError::Unknown(error) => {
                         turn.end(Err(CommandError::OutcomeUnknown(error.to_string())));

@@ -146,10 +146,10 @@ struct Inner {
     no_spare: Option<String>,
     /// Why only deletions are taken at present, if so: what room there is on the disk is kept for them.
     full: Option<String>,
-    /// What journals may hold beside what is free on the disk.
-    disk: DiskRoom,
     /// Whether the keeper has still to be told of that.
     full_unreported: bool,
+    /// What journals may hold beside what is free on the disk.
+    disk: DiskRoom,
     stopping: bool,
 }
 

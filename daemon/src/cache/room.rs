@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Cache, Config, Inner};
 use crate::error::CommandError;
-use crate::store::{JournalShare, StoreError};
+use crate::store::{JournalShare, Store, StoreError};
 
 /// How long a write waits for room in the write buffer before it is answered with an error.
 const ROOM_WAIT: Duration = Duration::from_secs(5);
@@ -20,7 +20,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(2);
 /// Deletions may fill the write buffer beyond its cap, by this part of it.
 const DELETIONS_PART: f64 = 0.125;
 
-/// How much is written before it is looked again how much room there is on the disk: the look takes about a microsecond.
+/// How much is written before it is looked again how much room there is on the disk: the look takes about a microsecond
+/// where the file system is local.
 const LOOK_AT_DISK_BYTES: u64 = 256 << 10;
 
 /// What a write does to the room there is.
@@ -123,21 +124,22 @@ impl Inner {
         }
     }
 
-    /// Fails where the batch is so large that what is answered now could not be merged later. Deletions on a full disk are
-    /// taken whatever they come to.
-    pub(super) fn room_for_batch(&mut self, config: &Config) -> Result<(), StoreError> {
+    /// Whether what the batch stores could also be merged later. Deletions are let in whatever they come to.
+    pub(super) fn fits_on_disk(&mut self, config: &Config) -> bool {
         let bytes = self.batch.bytes().len() as u64;
         self.disk.unlooked_bytes = self.disk.unlooked_bytes.saturating_add(bytes);
         if self.disk.unlooked_bytes < LOOK_AT_DISK_BYTES {
-            return Ok(());
+            return true;
         }
-        let Some(store) = &self.store else { return Ok(()) };
-        let free_bytes = store.free_bytes();
+        let free_bytes = self.look_at_disk(config);
+        !config.journal.is_exceeded_by(self.batch.value_bytes() as u64, free_bytes)
+    }
+
+    /// Looks how much is free on the disk, and how much journals may hold beside it. Returns the former.
+    pub(super) fn look_at_disk(&mut self, config: &Config) -> u64 {
+        let free_bytes = self.store.as_ref().map_or(u64::MAX, Store::free_bytes);
         self.disk = DiskRoom { journal: config.journal.beside(free_bytes), unlooked_bytes: 0 };
-        if self.full.is_none() && config.journal.is_exceeded_by(bytes, free_bytes) {
-            return Err(self.journal.no_room());
-        }
-        Ok(())
+        free_bytes
     }
 
     /// Has the merge under way keep step with the writes: it may take its time until the active generation is a quarter

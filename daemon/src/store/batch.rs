@@ -24,6 +24,7 @@ const TAG_FLUSH: u8 = 2;
 pub struct BatchEncoder {
     bytes: Vec<u8>,
     writes: usize,
+    value_bytes: usize,
 }
 
 /// One write read back from a batch.
@@ -56,6 +57,7 @@ impl BatchEncoder {
                 self.bytes.extend_from_slice(&deadline.to_le_bytes());
                 self.bytes.extend_from_slice(key);
                 self.bytes.extend_from_slice(&entry.value);
+                self.value_bytes += entry.value.len();
             }
             State::Deleted => {
                 self.bytes.push(TAG_DELETED);
@@ -77,6 +79,12 @@ impl BatchEncoder {
         &self.bytes
     }
 
+    /// Of those, the bytes of values.
+    #[must_use]
+    pub fn value_bytes(&self) -> usize {
+        self.value_bytes
+    }
+
     /// Number of writes in it.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -89,6 +97,7 @@ impl BatchEncoder {
         self.bytes.clear();
         self.bytes.shrink_to(KEEP_BYTES);
         self.writes = 0;
+        self.value_bytes = 0;
     }
 
     fn begin(&mut self) {

@@ -24,7 +24,7 @@ const SLICE_ROWS: u64 = 1_000;
 const SLICE_BYTES: u64 = 4 * MIB;
 
 /// What one row can add to the log at most, large values left aside: a page of the table and one of the index.
-pub(super) const LOG_BYTES_A_ROW: u64 = 8 * KIB;
+const LOG_BYTES_A_ROW: u64 = 8 * KIB;
 
 /// Journals may grow to this many times the size at which they are merged while a merge is under way.
 const JOURNAL_SLACK: u64 = 2;
@@ -36,10 +36,20 @@ const TURN_BYTES: u64 = 16 * MIB;
 /// What a journal may hold however little room there is on the disk.
 const JOURNAL_FLOOR_BYTES: u64 = 256 * KIB;
 
-/// What is in two journals may need three times as much as one of them may hold before both are gone: a row may take
-/// up to twice its size in the main file, and a journal goes only when all of it is merged. As much again is left for
-/// the log, and for what others write meanwhile.
-const FREE_PARTS_A_JOURNAL: u64 = 6;
+/// The part of what is free on the disk that a journal may hold. A row may take up to five times its size in the main file
+/// (a value of 1,000 bytes keeps half of it with its key, and the rest has a page to itself), and a journal goes only when
+/// all of it is merged: two of them may need nine times what one may hold. The rest is for the log, and for others.
+const JOURNAL_PART: u64 = 16;
+
+/// The same for a turn that is committed at once.
+const TURN_ROOM_PART: u64 = 5;
+
+/// The part of what is free that the main file's log may grow to: it takes the same once more where it is written back.
+pub(super) const LOG_ROOM_PART: u64 = 2;
+
+/// The part of what is free that the values of a slice may take, and the same for all else that it changes. Together with
+/// a log that is as large as it may be, that can still be written back.
+pub(super) const SLICE_ROOM_PART: u64 = 8;
 
 /// What a journal has beside what is written: headers of frames, and what is not measured yet.
 const JOURNAL_OVERHEAD: u64 = 256 * KIB;
@@ -84,7 +94,7 @@ impl Budget {
         let journal_cap_bytes = journal_share.saturating_sub(last).max(journal_share / 4);
         let seal_bytes = journal_limit.min(whole / 16).min(journal_cap_bytes);
         let journal = JournalShare { seal_bytes, cap_bytes: journal_cap_bytes };
-        let reserve_bytes = wal_bytes + beyond + FREE_PARTS_A_JOURNAL / 2 * journal.floor().cap_bytes;
+        let reserve_bytes = wal_bytes + beyond + JOURNAL_PART / 2 * journal.floor().cap_bytes;
         let hot_list_bytes = hot_list::BYTES_MAX.min(whole / 64);
         let others = log_bytes(wal_bytes, beyond + slice_bytes + value_max)
             + 2 * (journal_cap_bytes + last)
@@ -117,7 +127,7 @@ impl JournalShare {
     /// in the main file too, or deletions would wait behind it for ever.
     #[must_use]
     pub fn beside(self, free_bytes: u64) -> Self {
-        let cap_bytes = (free_bytes / FREE_PARTS_A_JOURNAL).max(JOURNAL_FLOOR_BYTES);
+        let cap_bytes = (free_bytes / JOURNAL_PART).max(JOURNAL_FLOOR_BYTES);
         if cap_bytes >= self.cap_bytes {
             return self;
         }
@@ -133,8 +143,13 @@ impl JournalShare {
     /// Whether so much at once is too much for a file system with `free_bytes` left.
     #[must_use]
     pub fn is_exceeded_by(self, bytes: u64, free_bytes: u64) -> bool {
-        bytes > self.floor().cap_bytes && bytes > free_bytes / (FREE_PARTS_A_JOURNAL / 2)
+        bytes > self.floor().cap_bytes && bytes > free_bytes / TURN_ROOM_PART
     }
+}
+
+/// How many rows, or pages, one slice can change where a disk has `free_bytes` left.
+pub(super) fn rows_beside(free_bytes: u64) -> usize {
+    usize::try_from(free_bytes / SLICE_ROOM_PART / LOG_BYTES_A_ROW).unwrap_or(usize::MAX).max(1)
 }
 
 /// The most the main file's log comes to, where a slice adds up to `slice`.
@@ -183,8 +198,8 @@ mod tests {
     fn journals_shrink_with_the_room_on_the_disk() {
         let share = Budget::of(None, JOURNAL, 1 << 40, 64 * MIB).journal;
         assert_eq!(share.beside(u64::MAX), share);
-        assert_eq!(share.beside(6 << 30), share);
-        let less = share.beside(300 * MIB);
+        assert_eq!(share.beside(16 << 30), share);
+        let less = share.beside(800 * MIB);
         assert_eq!(less, JournalShare { seal_bytes: 25 * MIB, cap_bytes: 50 * MIB });
         assert_eq!(share.floor(), JournalShare { seal_bytes: 128 * KIB, cap_bytes: 256 * KIB });
         let tiny = JournalShare { seal_bytes: KIB, cap_bytes: KIB };
@@ -194,7 +209,7 @@ mod tests {
     #[test]
     fn one_turn_must_find_room_more_than_once() {
         let share = Budget::of(None, JOURNAL, 1 << 40, 64 * MIB).journal;
-        assert!(!share.is_exceeded_by(30 * MIB, 90 * MIB) && share.is_exceeded_by(31 * MIB, 90 * MIB));
+        assert!(!share.is_exceeded_by(30 * MIB, 150 * MIB) && share.is_exceeded_by(31 * MIB, 150 * MIB));
         assert!(!share.is_exceeded_by(256 * KIB, 0), "what the reserve is for");
     }
 }

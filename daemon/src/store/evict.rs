@@ -47,8 +47,11 @@ pub(super) struct Evictor {
 /// How to choose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Manner {
-    /// The old ones of each window.
-    ByAge,
+    /// The old ones of each window, the oldest first, until they come to so many bytes.
+    ByAge {
+        /// As stored; one row goes in any case.
+        enough_bytes: i64,
+    },
     /// All of a window.
     Thoroughly,
 }
@@ -86,11 +89,17 @@ impl Evictor {
         let mut cold: Vec<_> = window.iter().filter(|row| !(spare_hot && hot(&row.key))).collect();
         self.remember(&cold);
         match manner {
-            Manner::ByAge => {
+            Manner::ByAge { enough_bytes } => {
                 let limit = self.first_quartile();
                 cold.retain(|row| row.written <= limit);
                 cold.sort_by_key(|row| row.written);
-                cold.truncate(SHARE_MAX);
+                let mut bytes = 0;
+                let enough = |row: &&Candidate| {
+                    bytes += row.size.stored_bytes();
+                    bytes >= enough_bytes
+                };
+                let rows = cold.iter().position(enough).map_or(SHARE_MAX, |last| SHARE_MAX.min(last + 1));
+                cold.truncate(rows);
             }
             Manner::Thoroughly => {}
         }
@@ -202,7 +211,9 @@ mod tests {
                 assert_eq!(*accounting, Accounting::count(connection).unwrap());
                 return;
             }
-            evictor.evict_slice(connection, accounting, Manner::ByAge, hot).unwrap();
+            evictor
+                .evict_slice(connection, accounting, Manner::ByAge { enough_bytes: i64::MAX }, hot)
+                .unwrap();
         }
         panic!("{} rows are left of which {rows} should be: {evictor:?}", accounting.rows);
     }
@@ -216,6 +227,19 @@ mod tests {
             .query_row("SELECT count(*) FROM entries WHERE written >= 10000", (), |row| row.get(0))
             .unwrap();
         assert!(young > 9_500, "{young} of the 10,000 younger ones are left");
+    }
+
+    #[test]
+    fn no_more_rows_go_than_come_to_enough_bytes() {
+        let dir = tempfile::tempdir().unwrap();
+        let (connection, mut accounting) = filled(dir.path(), 1_000);
+        let mut evictor = Evictor::default();
+        for (enough_bytes, rows) in [(0, 1), (130, 10), (131, 11)] {
+            let done =
+                evictor.evict_slice(&connection, &mut accounting, Manner::ByAge { enough_bytes }, NOBODY);
+            assert_eq!(done.unwrap().rows, rows, "rows of 13 bytes");
+            evictor.hand.clear();
+        }
     }
 
     #[test]

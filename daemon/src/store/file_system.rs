@@ -9,9 +9,12 @@ use super::StoreError;
 pub struct FileSystem {
     /// All there are.
     pub bytes: u64,
-    /// Those that are left for whoever is not root.
+    /// Those that are left for this process: some file systems keep a part for root.
     pub free_bytes: u64,
 }
+
+/// Not a limit: some file systems count nothing.
+const UNKNOWN: FileSystem = FileSystem { bytes: u64::MAX, free_bytes: u64::MAX };
 
 impl FileSystem {
     /// The one that `directory` lies on.
@@ -21,15 +24,19 @@ impl FileSystem {
     pub fn of(directory: &Path) -> Result<Self, StoreError> {
         let seen = rustix::fs::statvfs(directory)
             .map_err(|errno| StoreError::io("look at the file system of", directory)(errno.into()))?;
+        if seen.f_blocks == 0 {
+            return Ok(UNKNOWN);
+        }
+        let free = if rustix::process::geteuid().is_root() { seen.f_bfree } else { seen.f_bavail };
         Ok(Self {
             bytes: seen.f_blocks.saturating_mul(seen.f_frsize),
-            free_bytes: seen.f_bavail.saturating_mul(seen.f_frsize),
+            free_bytes: free.saturating_mul(seen.f_frsize),
         })
     }
 
     /// What is left of the one that `directory` lies on; as much as one can think of where the system does not tell.
     #[must_use]
     pub fn free_bytes_of(directory: &Path) -> u64 {
-        Self::of(directory).map_or(u64::MAX, |seen| seen.free_bytes)
+        Self::of(directory).unwrap_or(UNKNOWN).free_bytes
     }
 }

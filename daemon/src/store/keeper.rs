@@ -280,8 +280,11 @@ impl Desk {
             Job::Sweep => self.sweeps.push_back(Sweep { rows: 0, bytes: 0, watch: Stopwatch::start() }),
             Job::Spare => return self.prepare_spare(),
             Job::Full => {
-                self.reserve.give_up();
                 self.tidy = true;
+                // Said back: that there was room again may be on its way.
+                if self.reserve.give_up() {
+                    return self.send(Event::Full(self.no_reserve()));
+                }
             }
             Job::Backup(target) => self.backups.push_back(target.clone()),
             Job::Merge(..) | Job::Stop => {

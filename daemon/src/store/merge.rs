@@ -4,7 +4,7 @@
 use rusqlite::Connection;
 
 use super::accounting::{Accounting, Rows, Size};
-use super::budget::Budget;
+use super::budget::{Budget, SLICE_ROOM_PART};
 use super::row::Packer;
 use super::sql;
 use crate::buffer::Slot;
@@ -85,7 +85,7 @@ pub(super) fn merge_slice(
 /// How many of `slots` one slice takes, at least one, and the most bytes that they can bring into the file. Where only
 /// `free_bytes` are left on the disk, it takes so little that the log can be written back afterwards.
 pub(super) fn slice_of(slots: &[(&Key, &Slot)], budget: &Budget, free_bytes: u64) -> (usize, u64) {
-    let bytes_max = (budget.slice_bytes as u64).min(free_bytes / 4) as usize;
+    let bytes_max = (budget.slice_bytes as u64).min(free_bytes / SLICE_ROOM_PART) as usize;
     let mut bytes = 0;
     for (taken, (key, slot)) in slots.iter().take(budget.slice_rows).enumerate() {
         if taken > 0 && bytes >= bytes_max {
@@ -206,7 +206,7 @@ mod tests {
         assert_eq!(slice_of(&sorted[8..], &budget, u64::MAX), (2, 200));
         let budget = Budget { slice_bytes: 250, ..budget };
         assert_eq!(slice_of(&sorted, &budget, u64::MAX), (3, 300));
-        assert_eq!(slice_of(&sorted, &budget, 600), (2, 200), "a quarter of what is left on the disk");
+        assert_eq!(slice_of(&sorted, &budget, 1_200), (2, 200), "a part of what is left on the disk");
         let budget = Budget { slice_bytes: 0, ..budget };
         assert_eq!(slice_of(&sorted, &budget, u64::MAX).0, 1);
     }

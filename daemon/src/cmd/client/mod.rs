@@ -48,6 +48,7 @@ fn run(request: Request<'_>, client: &Rc<Client>, host: &Host) -> Result<Reply, 
         }
         b"setinfo" => set_info(request.arg(1), request.arg(2), client),
         b"reply" => set_replies(request.arg(1), client),
+        b"pause" | b"unblock" if request.len() > 4 => Err(misused(&SPEC, request)),
         b"pause" => pause(request, host),
         b"unpause" => {
             host.unpause();

@@ -23,6 +23,10 @@ const RETRY: Duration = Duration::from_millis(500);
 /// Beyond this pressure, rows here and there have not made enough room: whole windows go.
 const THOROUGHLY_FROM: u32 = 16;
 
+/// Bytes that are evicted of a window that is looked at at all, if there are as many that are old: looking at it takes a
+/// millisecond.
+const WINDOW_BYTES: i64 = 256 << 10;
+
 /// Windows looked at for one slice before the slice is tried again all the same.
 const WINDOWS_MAX: usize = 10_000;
 
@@ -179,10 +183,11 @@ impl Desk {
         ended.map(|()| removed)
     }
 
-    /// Removes all that has expired. False where there was nothing, or no room to do it.
+    /// Removes some slices' worth of what has expired. False where there was nothing, or no room to do it.
     fn sweep_for_room(&mut self) -> Result<bool, End> {
         let mut gone = Evicted { rows: 0, bytes: 0, expired: 0, accounting: self.accounting };
-        let ended = self.sweep_until(&mut gone.expired, |_| false);
+        let enough = self.accounting.rows - self.setup.budget.slice_rows as i64;
+        let ended = self.sweep_until(&mut gone.expired, |desk| desk.accounting.rows <= enough);
         gone.accounting = self.accounting;
         let removed = gone.expired > 0;
         if removed {
@@ -198,7 +203,7 @@ impl Desk {
     }
 
     fn evict_some(&mut self, slice_bytes: u64, gone: &mut Evicted) -> Result<(), StoreError> {
-        let manner = if self.pressure < THOROUGHLY_FROM { Manner::ByAge } else { Manner::Thoroughly };
+        let by_age = self.pressure < THOROUGHLY_FROM;
         let wanted = (slice_bytes.max(1) * u64::from(self.pressure)).max(64 << 10) as i64;
         self.pressure = self.pressure.saturating_mul(2).min(1 << 20);
         let before = self.accounting;
@@ -210,6 +215,11 @@ impl Desk {
             }
             self.bound_log()?;
             let sqlite = self.sqlite("evict from");
+            let manner = if by_age {
+                Manner::ByAge { enough_bytes: (wanted - freed(self)).max(WINDOW_BYTES) }
+            } else {
+                Manner::Thoroughly
+            };
             let Self { evictor, connection, accounting, setup, .. } = self;
             let hot = |key: &[u8]| setup.copies.has(key);
             let evicted = evictor.evict_slice(connection, accounting, manner, &hot).map_err(sqlite)?;

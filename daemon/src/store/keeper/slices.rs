@@ -1,4 +1,4 @@
-//! How much the keeper writes in one transaction while nobody is in a hurry.
+//! How much the keeper writes in one transaction: what the disk has room for, and less while nobody is in a hurry.
 //!
 //! A transaction's pages are written when it commits, one after the other and without a rest between them. Where keys are far
 //! apart each row brings a page of its own, and a thousand pages take some milliseconds, for which a reader that is woken on
@@ -7,7 +7,7 @@
 
 use super::Desk;
 use crate::pace::{self, Haste};
-use crate::store::budget::LOG_BYTES_A_ROW;
+use crate::store::budget::rows_beside;
 use crate::store::main_file::PAGE_BYTES;
 
 /// Pages that a slice should write: two or three hundred microseconds.
@@ -36,12 +36,6 @@ impl Unhurried {
         let enough = (rows as u64 * PAGES / pages) as usize;
         self.rows = enough.clamp(self.rows / 2, self.rows.saturating_mul(2)).max(ROWS_MIN);
     }
-}
-
-/// How many rows, or pages, can be changed where a disk has `free_bytes` left, so that the log can be written back
-/// afterwards.
-pub(super) fn rows_beside(free_bytes: u64) -> usize {
-    usize::try_from(free_bytes / 4 / LOG_BYTES_A_ROW).unwrap_or(usize::MAX).max(1)
 }
 
 impl Desk {

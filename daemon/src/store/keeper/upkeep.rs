@@ -8,6 +8,7 @@ use super::{Desk, End, Event, Sweep, Swept};
 use crate::clock::Stopwatch;
 use crate::notices::Sort;
 use crate::pace::{self, Haste};
+use crate::store::budget::LOG_ROOM_PART;
 use crate::store::main_file::{self, PAGE_BYTES};
 use crate::store::{FileSystem, StoreError, merge};
 
@@ -66,6 +67,9 @@ impl Desk {
         if !self.sweeps.is_empty() {
             return self.sweep();
         }
+        if !self.reserve.is_held() && Duration::from_millis(self.looked_for_room.ms()) >= ROOM_INTERVAL {
+            return self.look_for_room();
+        }
         if self.tidy {
             self.tidy = match self.tidy_file() {
                 Ok(more) => more,
@@ -80,8 +84,12 @@ impl Desk {
                     false
                 }
             };
-            return Ok(());
         }
+        Ok(())
+    }
+
+    /// Takes the reserve again if there is room, and otherwise has some made.
+    fn look_for_room(&mut self) -> Result<(), End> {
         self.looked_for_room = Stopwatch::start();
         // With some room beside it, or the next write would have to give it up again.
         let beside = self.setup.budget.journal.floor().cap_bytes;
@@ -89,6 +97,9 @@ impl Desk {
         if room && self.reserve.take().is_ok() {
             return self.send(Event::RoomAgain);
         }
+        // Whatever kept them from it before may be over.
+        self.tidy = true;
+        self.uncut = true;
         Ok(())
     }
 
@@ -148,9 +159,9 @@ impl Desk {
             }
             return Ok(true);
         }
-        // On a full disk every page counts: what larder does not need itself may be what the reserve lacks.
-        let worthwhile =
-            !self.reserve.is_held() || pages.free >= FREE_PAGES_MIN && pages.free * FREE_PART >= pages.all;
+        // Where the disk is full, or nearly, every page counts: what larder does not need itself may be what the reserve lacks.
+        let short = !self.reserve.is_held() || self.free_bytes() < self.setup.budget.reserve_bytes;
+        let worthwhile = short || pages.free >= FREE_PAGES_MIN && pages.free * FREE_PART >= pages.all;
         if pages.free > 0 && (above || worthwhile) {
             self.bound_log()?;
             // A page that moves also changes the one that points to it, as a row may that goes.
@@ -217,8 +228,9 @@ impl Desk {
     /// back.
     pub(super) fn bound_log(&mut self) -> Result<(), StoreError> {
         let limit = self.setup.budget.wal_bytes;
-        let soft = limit.min(self.free_bytes() / 2).max(1);
-        while self.wal_bytes() >= soft && !self.checkpoint()? && self.wal_bytes() >= 2 * limit {
+        let beside = (self.free_bytes() / LOG_ROOM_PART).max(1);
+        let waits_from = if beside < limit { beside } else { 2 * limit };
+        while self.wal_bytes() >= limit.min(beside) && !self.checkpoint()? && self.wal_bytes() >= waits_from {
             if self.setup.clock.now_ms() >= self.give_up_ms.load(Ordering::Relaxed) {
                 break;
             }
