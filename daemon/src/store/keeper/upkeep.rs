@@ -78,6 +78,8 @@ impl Desk {
                     self.send(Event::Fatal(error))?;
                     return Err(End);
                 }
+                // Said already; it is tried again with the next look for room.
+                Err(error) if error.is_full() => false,
                 // Costs room, not truth, and the next merge asks for it again.
                 Err(error) => {
                     tracing::warn!("{error}");
