@@ -1,50 +1,19 @@
-//! No room on the disk: reads go on, writes are refused with a clear error, and service returns by itself.
+//! No room on the disk: reads go on, writes are refused with a clear error, and service returns by itself. In [`copies`], what
+//! backups and compacting do about it.
 //!
 //! On a small file system of its own, which takes root to mount; otherwise the test says that it was skipped.
 
+mod copies;
+
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::util::{Client, Daemon, Dice, Reply, larderd, run, wait_until};
-
-/// A small file system in memory, gone with the value.
-struct Small {
-    dir: tempfile::TempDir,
-}
-
-impl Small {
-    fn mount(size: &str) -> Option<Self> {
-        let dir = tempfile::tempdir().unwrap();
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={size},mode=0700"), "tmpfs"])
-            .arg(dir.path())
-            .output()
-            .unwrap();
-        if !mounted.status.success() {
-            println!("skipped: needs the right to mount a tmpfs (run as root)");
-            return None;
-        }
-        Some(Self { dir })
-    }
-
-    fn path(&self) -> &Path {
-        self.dir.path()
-    }
-}
-
-impl Drop for Small {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").args(["-l"]).arg(self.path()).status();
-    }
-}
+use crate::util::{Client, Daemon, Dice, Mounted, Reply, wait_until};
 
 #[test]
 fn reads_go_on_writes_are_refused_and_both_return() {
-    let Some(small) = Small::mount("16m") else { return };
+    let Some(small) = Mounted::in_memory("16m") else { return };
     let places = tempfile::tempdir().unwrap();
     let socket = places.path().join("s.sock");
     let data = small.path().join("data");
@@ -53,9 +22,8 @@ fn reads_go_on_writes_are_refused_and_both_return() {
         Daemon::start_with(places, socket.clone(), arguments.map(str::to_owned).to_vec(), Vec::new());
     let mut client = daemon.client();
     client.check("SET kept before", "+OK");
-    let ballast: PathBuf = small.path().join("ballast");
     for cycle in 0..3 {
-        fill(&ballast);
+        let ballast = small.fill_but_some_pages();
         let mut answered = 0;
         let refused = wait_until("a write to be refused", || {
             match client.args(&["SET", &format!("fill:{cycle}:{answered}"), &"v".repeat(10_000)]) {
@@ -86,7 +54,7 @@ fn reads_go_on_writes_are_refused_and_both_return() {
 }
 
 /// A daemon on a small file system that merges all the time; extra settings may follow.
-fn daemon_on(small: &Small, more: &[&str]) -> Daemon {
+fn daemon_on(small: &Mounted, more: &[&str]) -> Daemon {
     let places = tempfile::tempdir().unwrap();
     let socket = places.path().join("s.sock");
     let data = small.path().join("data");
@@ -146,7 +114,7 @@ fn deleted(client: &mut Client, request: &str) -> i64 {
 
 #[test]
 fn deletions_work_on_a_disk_that_larder_filled_and_bring_service_back() {
-    let Some(small) = Small::mount("24m") else { return };
+    let Some(small) = Mounted::in_memory("24m") else { return };
     let daemon = daemon_on(&small, &[]);
     let mut client = daemon.client();
     for cycle in 0..3 {
@@ -190,7 +158,7 @@ fn deletions_work_on_a_disk_that_larder_filled_and_bring_service_back() {
 
 #[test]
 fn clean_up_goes_on_on_a_full_disk_and_brings_service_back() {
-    let Some(small) = Small::mount("24m") else { return };
+    let Some(small) = Mounted::in_memory("24m") else { return };
     let daemon = daemon_on(&small, &["--cleanup-interval", "200ms"]);
     let mut client = daemon.client();
     for _ in 0..3 {
@@ -211,7 +179,7 @@ fn clean_up_goes_on_on_a_full_disk_and_brings_service_back() {
 /// deletions wait.
 #[test]
 fn what_is_answered_can_be_merged_however_much_it_is() {
-    let Some(small) = Small::mount("32m") else { return };
+    let Some(small) = Mounted::in_memory("32m") else { return };
     let daemon = daemon_on(&small, &["--merge-interval", "1s", "--cleanup-interval", "1h"]);
     let mut client = daemon.client();
     let noise = Dice::new(12).bytes(20_000);
@@ -226,8 +194,6 @@ fn what_is_answered_can_be_merged_however_much_it_is() {
                     vec![b"SET".to_vec(), format!("fill:{number}").into_bytes(), value]
                 });
                 let requests: Vec<_> = requests.collect();
-                let requests: Vec<Vec<&[u8]>> =
-                    requests.iter().map(|request| request.iter().map(Vec::as_slice).collect()).collect();
                 let replies = client.pipeline(&requests).unwrap();
                 let answered = replies.iter().filter(|reply| **reply == Reply::ok()).count();
                 taken += answered;
@@ -247,7 +213,7 @@ fn what_is_answered_can_be_merged_however_much_it_is() {
 
 #[test]
 fn a_start_on_a_full_disk_serves_what_there_is() {
-    let Some(small) = Small::mount("24m") else { return };
+    let Some(small) = Mounted::in_memory("24m") else { return };
     let mut daemon = daemon_on(&small, &[]);
     let mut client = daemon.client();
     let noise = Dice::new(12).bytes(20_000);
@@ -255,11 +221,10 @@ fn a_start_on_a_full_disk_serves_what_there_is() {
         let key = format!("k:{number}");
         assert_eq!(client.args(&[b"SET", key.as_bytes(), &noise[number..number + 10_000]]), Reply::ok());
     }
-    let ballast = small.path().join("ballast");
     for cycle in 0..3 {
         // With the reserve, and from the second cycle on without it, to the last byte.
         if cycle > 0 {
-            fill_up(&ballast);
+            small.fill();
             write_until_full(&mut daemon.client(), "more", &[]);
         }
         if cycle == 1 {
@@ -267,7 +232,7 @@ fn a_start_on_a_full_disk_serves_what_there_is() {
         } else {
             daemon.terminate();
         }
-        fill_up(&ballast);
+        let ballast = small.fill();
         daemon.restart();
         let mut client = daemon.client();
         for number in 0..400 {
@@ -284,199 +249,6 @@ fn a_start_on_a_full_disk_serves_what_there_is() {
     }
 }
 
-/// Takes up all the room there is.
-fn fill_up(ballast: &Path) {
-    let mut file = fs::OpenOptions::new().append(true).create(true).open(ballast).unwrap();
-    for piece in [1 << 20, 4_096, 1] {
-        while std::io::Write::write_all(&mut file, &vec![0; piece]).is_ok() {}
-    }
-}
-
-/// A daemon on a small file system, with 8 MiB of entries merged.
-fn furnished(small: &Small) -> Daemon {
-    let places = tempfile::tempdir().unwrap();
-    let socket = places.path().join("s.sock");
-    let data = small.path().join("data");
-    let arguments = ["--socket", text(&socket), "--data", text(&data), "--compress-from", "0"];
-    let daemon =
-        Daemon::start_with(places, socket.clone(), arguments.map(str::to_owned).to_vec(), Vec::new());
-    let mut client = daemon.client();
-    let mut dice = Dice::new(6);
-    for number in 0..160 {
-        let reply =
-            client.args(&[b"SET".as_slice(), format!("key:{number}").as_bytes(), &dice.bytes(50_000)]);
-        assert_eq!(reply, Reply::ok());
-        if number % 40 == 39 {
-            client.check("CLEANUP", ":0");
-        }
-    }
-    daemon
-}
-
-/// The error that BACKUP answers.
-#[track_caller]
-fn no_backup(daemon: &Daemon, target: &Path) -> String {
-    match daemon.client().args(&["BACKUP", text(target)]) {
-        Reply::Error(error) => error,
-        reply => panic!("a backup without room: {reply}"),
-    }
-}
-
-#[test]
-fn a_backup_without_room_is_refused_and_harms_nothing() {
-    let (Some(small), Some(other)) = (Small::mount("48m"), Small::mount("4m")) else { return };
-    let daemon = furnished(&small);
-    // Where the room is the daemon's own, it keeps what it needs for itself.
-    let beside = small.path().join("beside.db");
-    let ballast = small.path().join("ballast");
-    fill(&ballast);
-    let most = fs::metadata(&ballast).unwrap().len();
-    fs::OpenOptions::new().write(true).open(&ballast).unwrap().set_len(most - (9 << 20)).unwrap();
-    for target in [&beside, &other.path().join("elsewhere.db")] {
-        let error = no_backup(&daemon, target);
-        assert!(error.starts_with("ERR no backup was written: no room for the backup in "), "{error}");
-        assert!(error.contains("bytes are needed and "), "{error}");
-        assert!(!target.exists() && !target.with_extension("db.part").exists());
-    }
-    daemon.check_healthy();
-    assert_eq!(daemon.stats().get("disk_full"), 0);
-    fs::remove_file(&ballast).unwrap();
-    assert!(daemon.client().int(&format!("BACKUP {}", text(&beside))) > 8_000_000);
-}
-
-#[test]
-fn a_backup_whose_room_goes_away_meanwhile_leaves_nothing() {
-    let (Some(small), Some(other)) = (Small::mount("48m"), Small::mount("12m")) else { return };
-    let daemon = furnished(&small);
-    let ballast = other.path().join("ballast");
-    let mut failed = 0;
-    // Whichever is faster: there is a whole backup or none.
-    for round in 0..20 {
-        let target = other.path().join("copy.db");
-        let part = other.path().join("copy.db.part");
-        let mut client = daemon.client();
-        client.send(format!("BACKUP {}\n", text(&target)).as_bytes()).unwrap();
-        wait_until("the backup to begin", || {
-            if part.exists() || target.exists() { Ok(()) } else { Err("no file".to_owned()) }
-        });
-        // All the room at once; what does not fit is not written.
-        let _ = fs::write(&ballast, vec![0; (10 << 20) - round * (100 << 10)]);
-        match client.read().unwrap() {
-            Reply::Integer(bytes) => {
-                assert_eq!(fs::metadata(&target).unwrap().len(), bytes as u64);
-                fs::remove_file(&target).unwrap();
-            }
-            Reply::Error(error) => {
-                // Found before the first page or at some later one.
-                let why = error.strip_prefix("ERR no backup was written: ").expect("so it begins");
-                assert!(why.contains("disk is full") || why.starts_with("no room for"), "{error}");
-                assert!(!target.exists());
-                failed += 1;
-            }
-            reply => panic!("{reply}"),
-        }
-        assert!(!part.exists());
-        fs::remove_file(&ballast).unwrap();
-        daemon.check_healthy();
-    }
-    println!("{failed} of 20 backups found the disk full");
-}
-
-#[test]
-fn a_backup_gives_way_to_the_daemon_on_the_same_disk() {
-    let Some(small) = Small::mount("48m") else { return };
-    let daemon = furnished(&small);
-    let (target, part) = (small.path().join("copy.db"), small.path().join("copy.db.part"));
-    let ballast = small.path().join("ballast");
-    let stop = AtomicBool::new(false);
-    thread::scope(|scope| {
-        let mut writer = daemon.client();
-        let stop = &stop;
-        scope.spawn(move || {
-            // Some of these are refused.
-            let value = "v".repeat(2_000);
-            for number in 0.. {
-                writer.args(&["SET", &format!("more:{}", number % 500), &value]);
-                if stop.load(Ordering::Relaxed) {
-                    break;
-                }
-            }
-        });
-        let ended = std::panic::catch_unwind(|| {
-            for round in 0..10 {
-                let mut client = daemon.client();
-                client.send(format!("BACKUP {}\n", text(&target)).as_bytes()).unwrap();
-                wait_until("the backup to begin", || {
-                    if part.exists() || target.exists() { Ok(()) } else { Err("no file".to_owned()) }
-                });
-                let _ = fs::write(&ballast, vec![0; 48 << 20]);
-                match client.read().unwrap() {
-                    Reply::Integer(bytes) => {
-                        assert_eq!(fs::metadata(&target).unwrap().len(), bytes as u64);
-                        fs::remove_file(&target).unwrap();
-                    }
-                    Reply::Error(error) => assert!(error.contains("no backup was written"), "{error}"),
-                    reply => panic!("{reply}"),
-                }
-                assert!(!part.exists(), "round {round}");
-                fs::remove_file(&ballast).unwrap();
-                wait_until("writes to be taken again", || match daemon.client().cmd("SET again 1") {
-                    Reply::Simple(_) => Ok(()),
-                    reply => Err(reply.to_string()),
-                });
-                // A backup begins with a merge, which needs room for the next journal.
-                deleted(&mut daemon.client(), "CLEANUP");
-            }
-        });
-        stop.store(true, Ordering::Relaxed);
-        if let Err(panic) = ended {
-            std::panic::resume_unwind(panic);
-        }
-    });
-    assert_eq!(daemon.client().args(&["GET", "key:7"]).bytes().len(), 50_000);
-    daemon.check_healthy();
-}
-
-#[test]
-fn compacting_without_room_says_how_much_is_missing() {
-    let Some(small) = Small::mount("48m") else { return };
-    let mut daemon = furnished(&small);
-    daemon.client().check("DELPAT key:?", ":10");
-    daemon.terminate();
-    let data = small.path().join("data");
-    let ballast = small.path().join("ballast");
-    fill(&ballast);
-    // Enough for a merge, and not for a second database.
-    let most = fs::metadata(&ballast).unwrap().len();
-    fs::OpenOptions::new().write(true).open(&ballast).unwrap().set_len(most - (4 << 20)).unwrap();
-    let outcome = run(&mut larderd(&["compact", "--data", text(&data)]));
-    assert_eq!(outcome.status.code(), Some(1), "{outcome:?}");
-    assert!(outcome.stderr.contains("no room for the compacted database in "), "{outcome:?}");
-    assert!(!data.join("larder.db.new").exists());
-    fs::remove_file(&ballast).unwrap();
-    let outcome = run(&mut larderd(&["compact", "--data", text(&data)]));
-    assert!(outcome.status.success(), "{outcome:?}");
-    daemon.restart();
-    daemon.client().check("DBSIZE", ":150");
-}
-
 fn text(path: &Path) -> &str {
     path.to_str().unwrap()
-}
-
-/// Takes up all the room but some pages.
-fn fill(ballast: &Path) {
-    let mut size = 16 << 20;
-    while size >= 4_096 {
-        let mut bytes = fs::read(ballast).unwrap_or_default();
-        bytes.resize(bytes.len() + size, 0);
-        if fs::write(ballast, &bytes).is_err() {
-            // What did not fit was written in part: cut back to what is sure, then try less.
-            bytes.truncate(bytes.len() - size);
-            fs::write(ballast, &bytes).unwrap();
-            size /= 2;
-        }
-    }
-    let left = fs::metadata(ballast).unwrap().len().saturating_sub(3 * 4_096);
-    fs::OpenOptions::new().write(true).open(ballast).unwrap().set_len(left).unwrap();
 }

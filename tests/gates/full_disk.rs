@@ -10,8 +10,7 @@ use tempfile::TempDir;
 
 use crate::report::{Plan, Report, Subject};
 use crate::shim::Shim;
-use crate::space::Mounted;
-use crate::util::{Client, Daemon, Dice, HANG, Reply, wait_until};
+use crate::util::{Client, Daemon, Dice, HANG, Mounted, Reply, wait_until};
 
 const SIZES: [&str; 3] = ["24m", "40m", "64m"];
 

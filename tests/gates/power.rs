@@ -14,8 +14,8 @@ use tempfile::TempDir;
 
 use crate::report::{Plan, Report, Subject};
 use crate::shim::Shim;
-use crate::space::{Mounted, cutter, ext4_image};
-use crate::util::{Client, Daemon, Dice, Outcome, Reply, encode, larderd, run as run_program};
+use crate::space::{cutter, ext4_image};
+use crate::util::{Client, Daemon, Dice, Mounted, Outcome, Reply, encode, larderd, run as run_program};
 
 /// A sync a second, and the time it takes on a busy machine.
 const LOST_AT_MOST: Duration = Duration::from_millis(2_500);

@@ -1,70 +1,12 @@
-//! File systems of the gates' own, which takes root to mount: in memory, small; and ext4 in a file, which can be cut off.
+//! What the gates need of file systems beside [`Mounted`](crate::util::Mounted): an ext4 in a file that can be cut off, and how much
+//! there is in a directory.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use tempfile::TempDir;
-
 use crate::util::{missing, repository};
-
-/// A mounted file system, gone with the value.
-pub(crate) struct Mounted {
-    dir: TempDir,
-}
-
-impl Mounted {
-    /// In memory, of a size such as `16m`. `None`, with a note, where that is not allowed.
-    pub(crate) fn in_memory(size: &str) -> Option<Self> {
-        let dir = tempfile::tempdir().unwrap();
-        let options = format!("size={size},mode=0700");
-        mounts(
-            Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(dir.path()),
-            "a tmpfs",
-        )
-        .then_some(Self { dir })
-    }
-
-    /// The ext4 in a file. Its own flushing comes so late that it is the daemon's that counts.
-    pub(crate) fn image(image: &Path) -> Option<Self> {
-        let dir = tempfile::tempdir().unwrap();
-        mounts(
-            Command::new("mount").args(["-o", "loop,commit=300"]).arg(image).arg(dir.path()),
-            "an ext4 in a file (loop devices)",
-        )
-        .then_some(Self { dir })
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        self.dir.path()
-    }
-
-    /// Unmounts it; what is lost by then is lost.
-    #[track_caller]
-    pub(crate) fn unmount(self) {
-        let output = Command::new("umount").arg(self.path()).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    }
-
-    /// Takes up all the room there is with one more file.
-    pub(crate) fn fill(&self) -> PathBuf {
-        let ballast = self.path().join("ballast");
-        let mut file = OpenOptions::new().append(true).create(true).open(&ballast).unwrap();
-        for piece in [1 << 20, 4_096, 1] {
-            while file.write_all(&vec![0; piece]).is_ok() {}
-        }
-        ballast
-    }
-}
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        // Where it was unmounted before there is nothing left to do.
-        let _ = Command::new("umount").arg("-l").arg(self.path()).output();
-    }
-}
 
 /// An empty ext4 in a file. `None`, with a note, where it cannot be made.
 pub(crate) fn ext4_image(path: &Path, mib: u64) -> Option<()> {
@@ -94,18 +36,6 @@ pub(crate) fn cutter(dir: &Path) -> Option<PathBuf> {
     };
     assert!(output.status.success(), "cut.c: {}", String::from_utf8_lossy(&output.stderr));
     Some(program)
-}
-
-/// Whether it was mounted. What the machine does not allow is no missing program: it is noted, and never a failure.
-fn mounts(command: &mut Command, what: &str) -> bool {
-    let why = match command.output() {
-        Ok(output) if output.status.success() => return true,
-        Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
-        Err(error) => error.to_string(),
-    };
-    let test = std::thread::current().name().unwrap_or("a test").to_owned();
-    let _ = writeln!(io::stderr(), "{test}: skipped: needs the right to mount {what}, as root has it: {why}");
-    false
 }
 
 /// Bytes of all files in `dir`. `None` where looking at them took so long that their sizes are not of one moment: one that was

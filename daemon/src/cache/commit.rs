@@ -27,8 +27,8 @@ impl Cache {
         }
         inner.batch.clear();
         inner.tiers.encode_pending(&mut inner.batch);
-        let watch = Stopwatch::start();
         let fits = inner.fits_on_disk(&self.0.config);
+        let watch = Stopwatch::start();
         let outcome = if fits {
             inner.journal.commit(inner.batch.bytes())
         } else {
@@ -60,15 +60,14 @@ impl Cache {
                 match error {
                     CommitError::Refused(error) => {
                         turn.end(Err(CommandError::Full(error.to_string())));
-                        if !fits {
-                            // Nothing is the matter with what is smaller.
-                        } else if error.is_full() {
+                        // What does not fit is refused for its size: nothing is the matter with what is smaller.
+                        if fits && error.is_full() {
                             inner.disk_full(&error);
-                        } else {
+                            inner.look_at_disk(&self.0.config);
+                        } else if fits {
                             tracing::error!("{error}: {writes} writes were refused");
                         }
                         // There may be less room than there was, for journals too.
-                        inner.look_at_disk(&self.0.config);
                         self.seal_if_large(inner);
                     }
                     CommitError::Unknown(error) => {

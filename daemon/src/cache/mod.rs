@@ -185,8 +185,8 @@ impl Cache {
             no_merge: None,
             no_spare: None,
             full: None,
-            disk: DiskRoom::new(opened.budget.journal),
             full_unreported: false,
+            disk: DiskRoom::new(opened.budget.journal),
             stopping: false,
         };
         let config = Config::of(settings, &opened.budget);

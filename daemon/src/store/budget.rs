@@ -38,7 +38,8 @@ const JOURNAL_FLOOR_BYTES: u64 = 256 * KIB;
 
 /// The part of what is free on the disk that a journal may hold. A row may take up to five times its size in the main file
 /// (a value of 1,000 bytes keeps half of it with its key, and the rest has a page to itself), and a journal goes only when
-/// all of it is merged: two of them may need nine times what one may hold. The rest is for the log, and for others.
+/// all of it is merged: two of them may need nine times what one may hold. The rest is for the log, and for others. (Of the
+/// least that one may hold the reserve has eight, beside what it has for the log.)
 const JOURNAL_PART: u64 = 16;
 
 /// The same for a turn that is committed at once.
@@ -204,6 +205,19 @@ mod tests {
         assert_eq!(share.floor(), JournalShare { seal_bytes: 128 * KIB, cap_bytes: 256 * KIB });
         let tiny = JournalShare { seal_bytes: KIB, cap_bytes: KIB };
         assert_eq!(tiny.floor(), tiny);
+    }
+
+    #[test]
+    fn a_slice_changes_what_can_be_written_back_and_something_in_any_case() {
+        let plenty = Budget::of(None, JOURNAL, 1 << 40, 64 * MIB);
+        assert!(
+            rows_beside(plenty.reserve_bytes) < plenty.slice_rows && rows_beside(1 << 30) > plenty.slice_rows
+        );
+        assert_eq!((rows_beside(0), rows_beside(64 * MIB)), (1, 1_024));
+        // A slice on top of a log as large as it may be, and then both once more in the main file.
+        let free = 128 * MIB;
+        let (log, slice) = (free / LOG_ROOM_PART, 2 * (free / SLICE_ROOM_PART));
+        assert!(log + slice <= free - slice);
     }
 
     #[test]

@@ -175,6 +175,11 @@ impl StoreError {
         let path = path.to_owned();
         move |source| Self::Io { action, path, source }
     }
+
+    /// What was not even tried, because there is too little room on the disk.
+    pub(super) fn full(action: &'static str, path: &Path) -> Self {
+        Self::Io { action, path: path.to_owned(), source: std::io::ErrorKind::StorageFull.into() }
+    }
 }
 
 /// Of a value that takes several pages, SQLite reports those behind the end of the file as a failure of the disk, not of the

@@ -40,3 +40,17 @@ impl FileSystem {
         Self::of(directory).unwrap_or(UNKNOWN).free_bytes
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_that_counts_nothing_is_no_limit_and_one_that_is_not_there_neither() {
+        let seen = FileSystem::of(Path::new("/")).unwrap();
+        assert!(seen.free_bytes <= seen.bytes && seen.bytes < u64::MAX, "{seen:?}");
+        assert_eq!(FileSystem::of(Path::new("/proc")).unwrap(), UNKNOWN);
+        assert!(FileSystem::of(Path::new("/nowhere")).is_err());
+        assert_eq!(FileSystem::free_bytes_of(Path::new("/nowhere")), u64::MAX);
+    }
+}

@@ -194,11 +194,7 @@ impl Journal {
     /// What a batch fails with that is not even tried, because there is too little room on the disk.
     #[must_use]
     pub fn no_room(&self) -> StoreError {
-        StoreError::Io {
-            action: "append to journal",
-            path: self.path.clone(),
-            source: std::io::ErrorKind::StorageFull.into(),
-        }
+        StoreError::full("append to journal", &self.path)
     }
 
     /// Size of the journal's log.

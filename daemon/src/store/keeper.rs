@@ -279,13 +279,8 @@ impl Desk {
         match job {
             Job::Sweep => self.sweeps.push_back(Sweep { rows: 0, bytes: 0, watch: Stopwatch::start() }),
             Job::Spare => return self.prepare_spare(),
-            Job::Full => {
-                self.tidy = true;
-                // Said back: that there was room again may be on its way.
-                if self.reserve.give_up() {
-                    return self.send(Event::Full(self.no_reserve()));
-                }
-            }
+            // Said back: that there was room again may be on its way.
+            Job::Full => return self.use_reserve(self.no_reserve()),
             Job::Backup(target) => self.backups.push_back(target.clone()),
             Job::Merge(..) | Job::Stop => {
                 unreachable!("one merge at a time is under way, and a stop ends it")

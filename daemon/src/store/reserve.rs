@@ -2,7 +2,7 @@
 //! main file's log and for its checkpoint. Used by the store at start and by the keeper.
 //!
 //! The reserve is a file of the size that [`Budget`](super::budget::Budget) says. When the disk is full it is given up;
-//! from then on only deletions are taken, and once there is room for the file again, everything is.
+//! from then on only deletions are taken, and once there is room for the file again, and some beside it, everything is.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write as _};

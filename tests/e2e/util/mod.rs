@@ -9,6 +9,7 @@ mod client;
 mod daemon;
 pub(crate) mod damage;
 pub(crate) mod load;
+mod mounted;
 mod tool;
 mod transcript;
 mod wire;
@@ -19,6 +20,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use client::{Client, Stats};
 pub(crate) use daemon::{Daemon, Outcome, binary, larderd, run};
+pub(crate) use mounted::Mounted;
 pub(crate) use tool::{bash, missing, python_knows_redis, succeeds, tool};
 pub(crate) use transcript::Transcript;
 pub(crate) use wire::{Reply, encode, split_words};

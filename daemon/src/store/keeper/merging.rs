@@ -144,62 +144,68 @@ impl Desk {
         let (_, slice_bytes) =
             merge::slice_of(&progress.sorted[progress.rows..], &self.setup.budget, u64::MAX);
         let at_cap = self.file_at_cap(slice_bytes);
-        if at_cap {
-            match self.evict_for(slice_bytes) {
-                Ok(true) => return Ok(()),
-                Ok(false) => {}
-                Err(error) if error.is_full() => {}
-                Err(error) => {
-                    self.send(Event::Fatal(error))?;
-                    return Err(End);
-                }
-            }
+        let evicted = if at_cap { self.evict_for(slice_bytes) } else { Ok(false) };
+        if self.has_made_room(evicted)? {
+            return Ok(());
         }
         if self.give_up_backup()? {
             return Ok(());
         }
         if self.reserve.is_held() {
-            self.reserve.give_up();
-            return self.send(Event::Full(error));
+            return self.use_reserve(error);
         }
         // Clean-ups wait for the end of the merge, and that may have to wait for them.
-        if !at_cap && self.sweep_for_room()? {
+        let swept = if at_cap { Ok(false) } else { self.sweep_for_room() };
+        if self.has_made_room(swept)? {
             return Ok(());
         }
         self.send(Event::MergeFailed(error))?;
         self.pause(inbox, RETRY)
     }
 
-    /// Removes some slices' worth of rows, the expired first. False where there was nothing to remove.
-    pub(super) fn evict_for(&mut self, slice_bytes: u64) -> Result<bool, StoreError> {
-        let mut gone = Evicted { rows: 0, bytes: 0, expired: 0, accounting: self.accounting };
-        let ended = self.evict_some(slice_bytes, &mut gone);
-        gone.accounting = self.accounting;
-        let removed = gone.rows + gone.expired > 0;
-        if removed {
-            // Also where it ended early. Where nobody is there to hear it, the next event finds out.
-            let _ = self.send(Event::Evicted(gone));
-        }
-        ended.map(|()| removed)
-    }
-
-    /// Removes some slices' worth of what has expired. False where there was nothing, or no room to do it.
-    fn sweep_for_room(&mut self) -> Result<bool, End> {
-        let mut gone = Evicted { rows: 0, bytes: 0, expired: 0, accounting: self.accounting };
-        let enough = self.accounting.rows - self.setup.budget.slice_rows as i64;
-        let ended = self.sweep_until(&mut gone.expired, |desk| desk.accounting.rows <= enough);
-        gone.accounting = self.accounting;
-        let removed = gone.expired > 0;
-        if removed {
-            self.send(Event::Evicted(gone))?;
-        }
-        match ended {
-            Err(error) if !error.is_full() => {
+    /// Whether rows were removed. That there was no room to do it is none to fail for.
+    fn has_made_room(&self, removed: Result<bool, StoreError>) -> Result<bool, End> {
+        match removed {
+            Ok(removed) => Ok(removed),
+            Err(error) if error.is_full() => Ok(false),
+            Err(error) => {
                 self.send(Event::Fatal(error))?;
                 Err(End)
             }
-            _ => Ok(removed),
         }
+    }
+
+    /// Removes some slices' worth of rows, the expired first. False where there was nothing to remove.
+    pub(super) fn evict_for(&mut self, slice_bytes: u64) -> Result<bool, StoreError> {
+        self.remove(|desk, gone| desk.evict_some(slice_bytes, gone))
+    }
+
+    /// Removes some slices' worth of what has expired. False where there was nothing, or no room to do it.
+    fn sweep_for_room(&mut self) -> Result<bool, StoreError> {
+        self.remove(|desk, gone| {
+            let enough = desk.accounting.rows - desk.setup.budget.slice_rows as i64;
+            match desk.sweep_until(&mut gone.expired, |desk| desk.accounting.rows <= enough) {
+                // What is gone already may be enough.
+                Err(error) if error.is_full() => Ok(()),
+                ended => ended,
+            }
+        })
+    }
+
+    /// Removes rows and tells of them, also where that ends early.
+    fn remove(
+        &mut self,
+        work: impl FnOnce(&mut Self, &mut Evicted) -> Result<(), StoreError>,
+    ) -> Result<bool, StoreError> {
+        let mut gone = Evicted { rows: 0, bytes: 0, expired: 0, accounting: self.accounting };
+        let ended = work(self, &mut gone);
+        gone.accounting = self.accounting;
+        let removed = gone.rows + gone.expired > 0;
+        if removed {
+            // Where nobody is there to hear it, the next event finds out.
+            let _ = self.send(Event::Evicted(gone));
+        }
+        ended.map(|()| removed)
     }
 
     fn evict_some(&mut self, slice_bytes: u64, gone: &mut Evicted) -> Result<(), StoreError> {

@@ -140,11 +140,11 @@ impl Desk {
         self.send(Event::Swept(Swept { rows, bytes, ms: watch.ms(), accounting: self.accounting }))
     }
 
-    /// Gives the reserve up for what was under way, which is then tried again: it makes room, but takes some first.
-    fn use_reserve(&mut self, error: StoreError) -> Result<(), End> {
-        self.reserve.give_up();
+    /// Gives the reserve up for what was under way, which is then tried again: it makes room, but takes some first. Says
+    /// so where it had not been given up before.
+    pub(super) fn use_reserve(&mut self, error: StoreError) -> Result<(), End> {
         self.tidy = true;
-        self.send(Event::Full(error))
+        if self.reserve.give_up() { self.send(Event::Full(error)) } else { Ok(()) }
     }
 
     /// One slice of making the file smaller; whether there is more to do.
@@ -262,10 +262,6 @@ impl Desk {
 
     /// Why only deletions are taken.
     pub(super) fn no_reserve(&self) -> StoreError {
-        StoreError::Io {
-            action: "keep a reserve for deletions in",
-            path: main_file::path_in(&self.setup.dir),
-            source: std::io::ErrorKind::StorageFull.into(),
-        }
+        StoreError::full("keep a reserve for deletions in", &main_file::path_in(&self.setup.dir))
     }
 }
