@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::util::{Client, Daemon, Dice, Reply, wait_for_clock, wait_until};
+use crate::util::{Client, Daemon, Dice, Reply, Stats, wait_for_clock, wait_until};
 
 const MIB: u64 = 1 << 20;
 
@@ -199,14 +199,18 @@ fn logs_stay_bounded_beside_clients_that_keep_reading() {
             most
         });
         wait_for_clock(over);
+        // On a busy machine it takes longer until there is a log to cut back.
+        let worked = |stats: &Stats| stats.get("merges") > 3 && stats.get("checkpoints") > 0;
+        while !worked(&daemon.stats()) && over.elapsed() < Duration::from_mins(1) {
+            thread::sleep(Duration::from_millis(20));
+        }
         stop.store(true, Ordering::Relaxed);
         for reader in readers {
             reader.join().unwrap();
         }
         let (wal, journals) = watching.join().unwrap();
+        assert!(worked(&daemon.stats()), "{:?}", daemon.stats());
         println!("at most {wal} bytes of log and {journals} of journals");
         assert!(wal <= WAL_MAX && journals <= JOURNALS_MAX, "{wal} bytes of log, {journals} of journals");
     });
-    let stats = daemon.stats();
-    assert!(stats.get("merges") > 3 && stats.get("checkpoints") > 0, "{stats:?}");
 }

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
+use super::at_once::AtOnce;
 use super::hot::AT_STOP_MS_MAX;
 use super::{Cache, Inner, Spare};
 use crate::config::Durability;
@@ -19,7 +20,7 @@ use crate::entry::Key;
 use crate::error::CommandError;
 use crate::pace::{self, Haste};
 use crate::planted::{Bug, planted};
-use crate::store::{Event, Fetched, Merged, Readers, StoreError, Synced};
+use crate::store::{Event, Fetched, Merged, Readers, Store, StoreError, Synced};
 
 /// Keys one blocking thread reads before another could have helped: some hundred microseconds of work.
 pub(super) const LOAD_CHUNK: usize = 64;
@@ -106,6 +107,7 @@ impl Cache {
             tokio::task::yield_now().await;
             let (keys, readers) = {
                 let mut inner = self.0.inner.borrow_mut();
+                inner.at_once.begin_turn();
                 let keys = inner.tiers.take_wanted();
                 inner.counters.add(Stat::DiskReads, keys.len() as u64);
                 let Some(store) = &inner.store else { return };
@@ -135,13 +137,14 @@ impl Cache {
         let now_ms = self.now_ms();
         let mut inner = self.0.inner.borrow_mut();
         match rows {
-            Ok(Fetched { rows, damaged }) => {
+            Ok(Fetched { rows, damaged, waited }) => {
                 if damaged > 0 {
                     tracing::error!(
                         "{damaged} entries in the database have a wrong checksum and count as absent"
                     );
                     inner.counters.add(Stat::DamagedRows, damaged as u64);
                 }
+                inner.at_once.read_elsewhere(&rows, waited);
                 let mut rows = rows.into_iter();
                 for key in &keys {
                     match rows.next() {
@@ -331,7 +334,7 @@ impl Cache {
         let store = {
             let mut inner = self.0.inner.borrow_mut();
             inner.stopping = true;
-            inner.store.take()
+            inner.take_store()
         };
         if let Some(store) = store {
             if error.as_ref().is_some_and(StoreError::is_damage) {
@@ -353,10 +356,19 @@ impl Cache {
         }
         // Beside the merge, which takes longer.
         self.save_hot_keys(AT_STOP_MS_MAX).await;
-        let store = self.0.inner.borrow_mut().store.take();
+        let store = self.0.inner.borrow_mut().take_store();
         if let Some(store) = store {
             blocking(move || store.stop()).await;
         }
+    }
+}
+
+impl Inner {
+    /// The store, to be stopped.
+    fn take_store(&mut self) -> Option<Store> {
+        // Its connection would keep the main file open.
+        self.at_once = AtOnce::new(None);
+        self.store.take()
     }
 }
 

@@ -93,6 +93,12 @@ impl Memory {
         self.get(key).is_some()
     }
 
+    /// Whether there is a memory tier at all.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.cache.is_some()
+    }
+
     /// Takes in a row that was just read from the main file and is current.
     pub fn fill(&self, key: &Key, entry: &Entry) {
         self.insert(key, entry, self.epoch());

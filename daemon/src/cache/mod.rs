@@ -4,13 +4,15 @@
 //! Everything here lives on the event loop's thread; nothing is locked. A borrow of the inside never spans an await.
 //!
 //! ```text
-//! connection: run() ... run()      commands run one after the other, writes go to this turn's batch
+//! connection: run() ... run()      commands run one after the other, writes go to this turn's batch; rows that are there
+//!      |                           at once are read on the way
 //!      |  reply depends on a write?      --> turn().committed().await --> answer
 //! committer: woken by the first write, steps back once so that every other ready connection can add to the turn,
 //!            then commits one journal row and makes the writes visible
-//! loader:    woken by the first missing key, steps back once, then reads all missing rows on blocking threads
+//! loader:    woken by the first missing key, steps back once, then has all missing rows read on blocking threads
 //! ```
 
+mod at_once;
 mod background;
 mod backup;
 mod clean;
@@ -71,6 +73,7 @@ use crate::planted::{Bug, planted};
 use crate::stats::{Counters, Durations};
 use crate::store::batch::BatchEncoder;
 use crate::store::{Accounting, HotList, Journal, Store, StoreError};
+use at_once::AtOnce;
 use backup::BackingUp;
 use clean::Cleaning;
 use hot::Hot;
@@ -137,6 +140,7 @@ struct Inner {
     cleaning: Cleaning,
     backing_up: BackingUp,
     walks: Walks,
+    at_once: AtOnce,
     hot: Hot,
     notices: Notices,
     probe: Probe,
@@ -179,6 +183,7 @@ impl Cache {
             cleaning: Cleaning::default(),
             backing_up: BackingUp::default(),
             walks: Walks::default(),
+            at_once: AtOnce::new(Some(opened.quick_reader)),
             hot: Hot::default(),
             notices: Notices::default(),
             probe: Probe::default(),
@@ -227,17 +232,24 @@ impl Cache {
     ) -> T {
         let now_ms = self.0.clock.ms_at(start);
         let mut inner = self.0.inner.borrow_mut();
-        let Inner { tiers, counters, notices, .. } = &mut *inner;
-        let mut view = View::new(
+        let Inner { tiers, counters, notices, at_once, .. } = &mut *inner;
+        let had_read = at_once.has_read();
+        let Live { rules, .. } = self.0.live.get();
+        let turn_bytes = self.0.config.turn_bytes;
+        let done = commands(&mut View {
             tiers,
             counters,
+            at_once,
             missing,
             notices,
             now_ms,
-            self.0.live.get().rules,
-            self.0.config.turn_bytes,
-        );
-        let done = commands(&mut view);
+            rules,
+            turn_bytes,
+            depends: false,
+        });
+        if at_once.has_read() && !had_read {
+            self.0.wanted.notify_one();
+        }
         if tiers.has_pending() {
             self.0.work.notify_one();
         }

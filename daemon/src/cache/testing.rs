@@ -1,5 +1,6 @@
 //! Tiers without files, for the tests of commands.
 
+use super::at_once::AtOnce;
 use super::memory::Memory;
 use super::tiers::Tiers;
 use super::view::{Rules, Stop, View};
@@ -26,15 +27,17 @@ impl Bare {
         command: impl FnOnce(&mut View<'_>) -> Result<T, Stop>,
     ) -> Result<T, Stop> {
         let mut missing = Vec::new();
-        let done = command(&mut View::new(
-            &mut self.0,
+        let done = command(&mut View {
+            tiers: &mut self.0,
             counters,
-            &mut missing,
-            &mut Notices::default(),
+            at_once: &mut AtOnce::new(None),
+            missing: &mut missing,
+            notices: &mut Notices::default(),
             now_ms,
             rules,
-            usize::MAX,
-        ));
+            turn_bytes: usize::MAX,
+            depends: false,
+        });
         drop(self.0.publish());
         done
     }

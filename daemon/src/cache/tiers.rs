@@ -19,7 +19,7 @@ pub use super::look_up::{LookUp, Source, Wanted};
 use super::memory::Memory;
 use super::watch::Watches;
 use crate::buffer::{Flushed, Generation, Hashed};
-use crate::entry::{Key, State};
+use crate::entry::{Entry, Key, State};
 use crate::planted::{Bug, planted};
 use crate::store::batch::BatchEncoder;
 
@@ -163,14 +163,6 @@ impl Tiers {
         flushed.zip(front)
     }
 
-    /// As [`publish`](Self::publish), and the front keeps what it holds: a bug for the schedules to show.
-    #[cfg(test)]
-    pub fn publish_past_the_front(&mut self) {
-        let front = std::mem::take(&mut self.front);
-        drop(self.publish());
-        self.front = front;
-    }
-
     /// This turn's writes were not committed: forgets them.
     pub fn discard(&mut self) {
         self.pending.clear();
@@ -237,12 +229,6 @@ impl Tiers {
         }
     }
 
-    /// As [`want`](Self::want) without looking again: a bug for the schedules to show.
-    #[cfg(test)]
-    pub fn want_blindly(&mut self, key: &Key, ticket: &Rc<Ticket>) {
-        self.loads.want(key, ticket);
-    }
-
     /// See [`Loads::done`].
     pub fn done(&mut self, key: &Key) {
         self.loads.done(key);
@@ -263,6 +249,16 @@ impl Tiers {
         {
             self.memory.fill(key, &entry);
         }
+    }
+
+    /// The row of a key that [`look_up`](Self::look_up) did not know was read at once, with nothing in between: it is
+    /// current. Keeps a copy in the memory tier; the entry, unless its deadline has passed.
+    pub fn read_at_once(&self, key: &[u8], row: Option<Entry>, now_ms: i64) -> Option<Entry> {
+        let entry = row.filter(|entry| !entry.deadline.passed(now_ms))?;
+        if self.memory.is_on() {
+            self.memory.fill(&key.into(), &entry);
+        }
+        Some(entry)
     }
 
     /// A row that was wanted has not been read this time; who wants it must ask again.
@@ -391,5 +387,25 @@ impl Tiers {
     #[must_use]
     pub fn memory(&self) -> &Memory {
         &self.memory
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bugs for the schedules to show.
+    impl Tiers {
+        /// As [`publish`](Self::publish), and the front keeps what it holds.
+        pub(crate) fn publish_past_the_front(&mut self) {
+            let front = std::mem::take(&mut self.front);
+            drop(self.publish());
+            self.front = front;
+        }
+
+        /// As [`want`](Self::want) without looking again.
+        pub(crate) fn want_blindly(&mut self, key: &Key, ticket: &Rc<Ticket>) {
+            self.loads.want(key, ticket);
+        }
     }
 }

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 use larder_protocol::Stat;
 
+use super::at_once::AtOnce;
 use super::tiers::{LookUp, Source, Tiers};
 use super::watch::{Watch, Watched};
 use crate::buffer::{FETCHED_MAX, Hashed};
@@ -36,16 +37,18 @@ impl<E: Into<CommandError>> From<E> for Stop {
 /// The cache, for the length of one command.
 #[derive(Debug)]
 pub struct View<'a> {
-    tiers: &'a mut Tiers,
-    counters: &'a mut Counters,
-    missing: &'a mut Vec<Key>,
-    notices: &'a mut Notices,
-    now_ms: i64,
-    rules: Rules,
+    pub(super) tiers: &'a mut Tiers,
+    pub(super) counters: &'a mut Counters,
+    pub(super) at_once: &'a mut AtOnce,
+    pub(super) missing: &'a mut Vec<Key>,
+    pub(super) notices: &'a mut Notices,
+    pub(super) now_ms: i64,
+    pub(super) rules: Rules,
     /// A turn that has written this much is committed before more is added: one journal row, and so one commit, has to
     /// stay within what SQLite takes, what the event loop can spare the time for, and the journal's share of the disk.
-    turn_bytes: usize,
-    depends: bool,
+    pub(super) turn_bytes: usize,
+    /// Whether the answer depends on this turn's commit.
+    pub(super) depends: bool,
 }
 
 /// The settings that commands go by.
@@ -63,19 +66,7 @@ pub struct Rules {
     pub value_bytes_max: usize,
 }
 
-impl<'a> View<'a> {
-    pub(super) fn new(
-        tiers: &'a mut Tiers,
-        counters: &'a mut Counters,
-        missing: &'a mut Vec<Key>,
-        notices: &'a mut Notices,
-        now_ms: i64,
-        rules: Rules,
-        turn_bytes: usize,
-    ) -> Self {
-        Self { tiers, counters, missing, notices, now_ms, rules, turn_bytes, depends: false }
-    }
-
+impl View<'_> {
     /// The time at which the command takes place, in unix milliseconds.
     #[must_use]
     pub fn now_ms(&self) -> i64 {
@@ -292,8 +283,12 @@ impl<'a> View<'a> {
                 Ok((entry, source))
             }
             LookUp::Unknown => {
-                self.missing.push(key.into());
-                Err(Stop::Missing)
+                let Ok(row) = self.at_once.read(key) else {
+                    self.missing.push(key.into());
+                    return Err(Stop::Missing);
+                };
+                self.counters.bump(Stat::DiskReads);
+                Ok((self.tiers.read_at_once(key, row, self.now_ms), Source::Disk))
             }
             LookUp::Failed(error) => Err(Stop::Error(unreadable(&error))),
         }

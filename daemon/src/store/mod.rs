@@ -7,6 +7,7 @@
 //!            --Merge---> keeper thread --rows--> larder.db        (merge)
 //!            <--Merged--
 //!            --fetch---> blocking threads <--pool-- larder.db     (Readers)
+//!            <-------small rows, if there at once-- larder.db     (QuickReader)
 //! syncer thread --fdatasync once a second--> journal-N.db-wal
 //! ```
 //! Nothing here answers a client, and nothing but the keeper writes the main file.
@@ -28,6 +29,7 @@ mod main_file;
 mod merge;
 mod migrate;
 mod part;
+mod quick_reader;
 mod readers;
 mod recover;
 mod repair;
@@ -55,6 +57,7 @@ pub use hot_list::HotList;
 pub use journal::{CommitError, Journal, Sync};
 pub use keeper::{BackedUp, Copies, Event, Evicted, Merged, Swept};
 pub use look::{Header, header, refuse_unsound};
+pub use quick_reader::{QUICK_VALUE_BYTES_MAX, QuickRead, QuickReader};
 pub use readers::{Census, Fetched, Readers, ScanLimits, ScanStep};
 pub use row::Compression;
 pub use sample::Sample;
@@ -154,6 +157,8 @@ impl FileBytes {
 pub struct Opened {
     /// The running store.
     pub store: Store,
+    /// What reads small rows on the event loop. To be dropped before the store is stopped.
+    pub quick_reader: QuickReader,
     /// The journal of the generation to fill now.
     pub journal: Journal,
     /// Writes an earlier run answered but had not merged; the keeper is merging them already.
@@ -217,6 +222,7 @@ impl Store {
         };
         let next_journal = journal.generation() + 1;
         let (keeper, events) = Keeper::start(setup, connection, accounting, next_journal)?;
+        let quick_reader = readers.quick()?;
         let store = Self { dir: options.dir.clone(), readers, keeper, syncer };
         store.request_spare()?;
         let Recovered { generation, journals, .. } = recovered;
@@ -224,7 +230,7 @@ impl Store {
         if let Some(generation) = &recovered {
             store.merge(Arc::clone(generation), Sealed(Backing::Found(journals)))?;
         }
-        Ok(Opened { store, journal, recovered, accounting, budget, events, sync_reports })
+        Ok(Opened { store, quick_reader, journal, recovered, accounting, budget, events, sync_reports })
     }
 
     /// The pool for reads.

@@ -8,13 +8,15 @@ use std::time::Duration;
 
 use r2d2::PooledConnection;
 use r2d2_sqlite::SqliteConnectionManager;
-use rusqlite::OptionalExtension as _;
+use rusqlite::{Connection, OptionalExtension as _};
 
 use super::error::StoreError;
+use super::quick_reader::QuickReader;
 use super::row::{self, Damaged};
 use super::{main_file, sql};
 use crate::entry::{Deadline, Entry, Key};
 use crate::glob::Pattern;
+use crate::process::waits;
 
 /// Bytes of keys that one scan step finds before it ends early, for long keys.
 const SCAN_BYTES_MAX: usize = 1 << 20;
@@ -58,6 +60,8 @@ pub struct Fetched {
     pub rows: Vec<Option<Entry>>,
     /// Rows that are there, but whose checksum is wrong: they count as absent.
     pub damaged: usize,
+    /// Whether the thread had to wait, so for a disk.
+    pub waited: bool,
 }
 
 /// What the main file counts, corrected for keys that a newer tier shadows.
@@ -78,14 +82,15 @@ pub struct Census {
 }
 
 impl Readers {
-    /// Opens `count` connections to the main file in `dir`, which must exist.
+    /// Opens `count` connections to the main file in `dir`, which must exist, and one more for
+    /// [`quick`](Self::quick).
     pub(super) fn open(dir: &Path, count: u32) -> Result<Self, StoreError> {
         let path = main_file::path_in(dir);
         // Connections live as long as the process and are never tested: recycling them would throw their prepared
         // statements and page caches away.
         let pool = r2d2::Pool::builder()
-            .max_size(count)
-            .min_idle(Some(count))
+            .max_size(count + 1)
+            .min_idle(Some(count + 1))
             .max_lifetime(None)
             .idle_timeout(None)
             .test_on_check_out(false)
@@ -107,6 +112,7 @@ impl Readers {
     /// # Errors
     /// Where SQLite cannot read.
     pub fn fetch(&self, keys: &[Key]) -> Result<Fetched, StoreError> {
+        let waits_before = waits();
         self.with(|connection| {
             let mut get = connection.prepare_cached(sql::GET)?;
             let mut rows = Vec::with_capacity(keys.len());
@@ -125,8 +131,16 @@ impl Readers {
                     break;
                 }
             }
-            Ok(Fetched { rows, damaged })
+            Ok(Fetched { rows, damaged, waited: waits() > waits_before })
         })
+    }
+
+    /// Takes the connection that is over out of the pool, for good.
+    ///
+    /// # Errors
+    /// Where it cannot be set up.
+    pub(super) fn quick(&self) -> Result<QuickReader, StoreError> {
+        QuickReader::new(self.connection()?)
     }
 
     /// One step of a walk over the keys below `below` that match `pattern`, from the greatest down. `limits` are above 0.
@@ -196,15 +210,17 @@ impl Readers {
     /// Runs `read` on one of the connections.
     pub(super) fn with<T>(
         &self,
-        read: impl FnOnce(&PooledConnection<SqliteConnectionManager>) -> rusqlite::Result<T>,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
-        // About as many blocking threads as connections, so one is free now or in a moment.
-        let connection =
-            self.pool.get().map_err(|_| StoreError::NoReader { waited_s: READER_WAIT.as_secs() })?;
-        read(&connection).map_err(|source| StoreError::Sqlite {
-            action: "read",
-            path: "larder.db".into(),
-            source,
-        })
+        read(&*self.connection()?).map_err(unreadable)
     }
+
+    fn connection(&self) -> Result<PooledConnection<SqliteConnectionManager>, StoreError> {
+        // About as many blocking threads as connections, so one is free now or in a moment.
+        self.pool.get().map_err(|_| StoreError::NoReader { waited_s: READER_WAIT.as_secs() })
+    }
+}
+
+pub(super) fn unreadable(source: rusqlite::Error) -> StoreError {
+    StoreError::Sqlite { action: "read", path: "larder.db".into(), source }
 }

@@ -84,6 +84,9 @@ impl Packer {
 /// Memory of the compressor's output that is kept for the next value.
 const KEEP_BYTES: usize = 4 << 20;
 
+/// Where the value stands in what [`unpack`] is given from column 0 on.
+pub(super) const VALUE: usize = 4;
+
 /// The entry in a row that was selected as `deadline, written, raw_bytes, checksum, value` from column `first` on.
 pub(super) fn unpack(key: &[u8], row: &Row<'_>, first: usize) -> rusqlite::Result<Result<Entry, Damaged>> {
     let columns = Columns {
@@ -91,7 +94,7 @@ pub(super) fn unpack(key: &[u8], row: &Row<'_>, first: usize) -> rusqlite::Resul
         written: row.get(first + 1)?,
         raw_bytes: row.get(first + 2)?,
         checksum: row.get(first + 3)?,
-        value: row.get_ref(first + 4)?.as_blob()?,
+        value: row.get_ref(first + VALUE)?.as_blob()?,
     };
     Ok(columns.entry(key))
 }

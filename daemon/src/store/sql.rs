@@ -27,6 +27,10 @@ pub(super) const JOURNAL_REPLAY: &str = "SELECT writes FROM batches ORDER BY num
 /// The columns that [`row::unpack`](super::row::unpack) reads, in its order.
 pub(super) const GET: &str =
     "SELECT deadline, written, raw_bytes, checksum, value FROM entries WHERE key = ?1";
+/// The same, with NULL for a value of more than ?2 bytes, whose pages are not read then.
+pub(super) const GET_SMALL: &str = "SELECT deadline, written, raw_bytes, checksum,
+            CASE WHEN coalesce(raw_bytes, length(value)) <= ?2 THEN value END
+     FROM entries WHERE key = ?1";
 /// What accounting needs to know of a row.
 pub(super) const SIZE: &str = "SELECT length(value), raw_bytes, deadline FROM entries WHERE key = ?1";
 /// The same for one row after the other, from ?1 on.

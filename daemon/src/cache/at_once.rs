@@ -1,0 +1,179 @@
+//! Reading rows on the event loop itself, for as long as that takes no time: from the system's page cache a row takes some
+//! microseconds, and the way to a reader thread and back several times that.
+//!
+//! Whether the file is in the page cache is found out by the reader threads, at no risk: only after a run of rows for
+//! which they have not waited does the event loop read, and the first row that it has to wait for ends that. After
+//! each such disappointment the run has to be twice as long, so that a disk that is often waited for is hardly ever waited
+//! for here.
+
+use crate::entry::Entry;
+use crate::planted::{Bug, planted};
+use crate::process::waits;
+use crate::store::{QUICK_VALUE_BYTES_MAX, QuickRead, QuickReader};
+
+/// Rows read in one turn of the event loop, some hundred microseconds; what is wanted beyond that goes to the threads, on
+/// other cores. With 50 connections and 16 GETs in a pipeline all rows read here take as long as all read there (on two
+/// cores), and a mixture is faster than either: see PERFORMANCE.md.
+const ROWS_A_TURN: usize = 32;
+
+/// The shortest run of quick rows before the event loop reads any, and the longest.
+const RUN_MIN: u64 = 64;
+const RUN_MAX: u64 = 1 << 20;
+
+/// After so many runs of quick rows on the event loop, half the run is enough again.
+const RUNS_TO_FORGET: u64 = 16;
+
+/// What reads rows on the event loop.
+#[derive(Debug)]
+pub(super) struct AtOnce {
+    /// `None` without a store: in tests, and once it is closed.
+    reader: Option<QuickReader>,
+    trust: Trust,
+    left_in_turn: usize,
+    /// What [`waits`] said when this turn first read.
+    waits_before: u64,
+}
+
+/// A row is not to be read on the event loop.
+#[derive(Debug)]
+pub(super) struct AskThread;
+
+/// How quick reads have been of late.
+#[derive(Debug)]
+struct Trust {
+    /// Rows that were read without waiting, one after the other.
+    run: u64,
+    /// How many these must be.
+    run_needed: u64,
+}
+
+impl AtOnce {
+    pub(super) fn new(reader: Option<QuickReader>) -> Self {
+        Self { reader, trust: Trust::default(), left_in_turn: ROWS_A_TURN, waits_before: 0 }
+    }
+
+    /// A new turn of the event loop has begun.
+    pub(super) fn begin_turn(&mut self) {
+        self.left_in_turn = ROWS_A_TURN;
+    }
+
+    /// Whether this turn has read anything: then it has to be said when the next one begins.
+    pub(super) fn has_read(&self) -> bool {
+        self.left_in_turn < ROWS_A_TURN
+    }
+
+    /// Notes what a thread has read, and whether it had to wait for that.
+    pub(super) fn read_elsewhere(&mut self, rows: &[Option<Entry>], waited: bool) {
+        let large = rows.iter().flatten().any(|entry| entry.value.len() > QUICK_VALUE_BYTES_MAX);
+        if large || waited {
+            self.trust.run = 0;
+        } else {
+            self.trust.run += rows.len() as u64;
+        }
+    }
+
+    /// The row of `key`, which may be past its deadline.
+    ///
+    /// # Errors
+    /// Where it may have to be waited for.
+    pub(super) fn read(&mut self, key: &[u8]) -> Result<Option<Entry>, AskThread> {
+        if self.left_in_turn == 0 || !self.trust.is_there() || planted(Bug::StaleFill) {
+            return Err(AskThread);
+        }
+        let reader = self.reader.as_ref().ok_or(AskThread)?;
+        if self.left_in_turn == ROWS_A_TURN {
+            self.waits_before = waits();
+        }
+        self.left_in_turn -= 1;
+        match reader.read(key, self.waits_before) {
+            QuickRead::Row(row) => {
+                self.trust.kept();
+                Ok(row)
+            }
+            QuickRead::Late(row) => {
+                self.trust.disappointed();
+                Ok(row)
+            }
+            QuickRead::Large | QuickRead::Failed => {
+                self.trust.run = 0;
+                Err(AskThread)
+            }
+        }
+    }
+}
+
+impl Trust {
+    fn is_there(&self) -> bool {
+        self.run >= self.run_needed
+    }
+
+    /// A row was there at once.
+    fn kept(&mut self) {
+        self.run += 1;
+        if self.run >= self.run_needed * RUNS_TO_FORGET {
+            self.run = self.run_needed;
+            self.run_needed = (self.run_needed / 2).max(RUN_MIN);
+        }
+    }
+
+    /// A row had to be waited for.
+    fn disappointed(&mut self) {
+        self.run = 0;
+        self.run_needed = (self.run_needed * 2).min(RUN_MAX);
+    }
+}
+
+impl Default for Trust {
+    fn default() -> Self {
+        Self { run: 0, run_needed: RUN_MIN }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(count: u64) -> Vec<Option<Entry>> {
+        vec![Some(Entry::forever("v")); count as usize]
+    }
+
+    fn trusts(at_once: &AtOnce) -> bool {
+        at_once.trust.is_there()
+    }
+
+    #[test]
+    fn nothing_is_read_here_before_threads_have_read_without_waiting() {
+        let mut at_once = AtOnce::new(None);
+        at_once.read_elsewhere(&rows(RUN_MIN - 1), false);
+        assert!(!trusts(&at_once));
+        at_once.read_elsewhere(&rows(1), false);
+        assert!(trusts(&at_once));
+        at_once.read_elsewhere(&rows(1), true);
+        assert!(!trusts(&at_once));
+        at_once.read_elsewhere(&rows(RUN_MIN), false);
+        assert!(trusts(&at_once));
+        at_once.read_elsewhere(&[Some(Entry::forever(vec![0; QUICK_VALUE_BYTES_MAX + 1]))], false);
+        assert!(!trusts(&at_once), "a large value");
+    }
+
+    #[test]
+    fn each_wait_doubles_the_run_that_is_needed_and_many_quick_rows_halve_it() {
+        let mut at_once = AtOnce::new(None);
+        at_once.read_elsewhere(&rows(RUN_MIN), false);
+        for doubled in [2, 4, 8] {
+            at_once.trust.disappointed();
+            for _ in 0..doubled {
+                assert!(!trusts(&at_once));
+                at_once.read_elsewhere(&rows(RUN_MIN), false);
+            }
+            assert!(trusts(&at_once));
+        }
+        for _ in 0..2 * 8 * RUNS_TO_FORGET * RUN_MIN {
+            at_once.trust.kept();
+        }
+        assert_eq!(at_once.trust.run_needed, RUN_MIN);
+        assert!(trusts(&at_once));
+        (0..60).for_each(|_| at_once.trust.disappointed());
+        assert_eq!(at_once.trust.run_needed, RUN_MAX);
+    }
+}
