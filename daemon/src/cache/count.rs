@@ -4,6 +4,7 @@ use super::Cache;
 use super::background::blocking;
 use crate::entry::{Deadline, Key, State};
 use crate::error::CommandError;
+use crate::pace::{self, Haste};
 use crate::store::Census;
 
 /// Buffer slots looked at in one step: well below a millisecond.
@@ -76,7 +77,11 @@ impl Cache {
         let census = if hidden {
             Census::default()
         } else {
-            blocking(move || readers.census(keys, now_ms)).await.map_err(|error| self.unreadable(&error))?
+            // A sample is taken every second; a thread that works for milliseconds may hold the event loop up.
+            let haste = if stride > 1 { Haste::Leisure } else { Haste::Wanted };
+            blocking(move || pace::by(move || haste, || readers.census(keys, now_ms)))
+                .await
+                .map_err(|error| self.unreadable(&error))?
         };
         let total = |buffered: u64, rows: i64, shadowed: i64| {
             (rows + (buffered as i64 - shadowed) * stride as i64).max(0) as u64

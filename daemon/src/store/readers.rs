@@ -16,6 +16,7 @@ use super::row::{self, Damaged};
 use super::{main_file, sql};
 use crate::entry::{Deadline, Entry, Key};
 use crate::glob::Pattern;
+use crate::pace::Steps;
 use crate::process::waits;
 
 /// Bytes of keys that one scan step finds before it ends early, for long keys.
@@ -23,6 +24,9 @@ const SCAN_BYTES_MAX: usize = 1 << 20;
 
 /// Values that one fetch reads before it leaves the rest for the next: whoever waits holds them all in memory.
 const FETCH_BYTES_MAX: usize = 4 << 20;
+
+/// Rows looked up between two looks at the clock: some ten microseconds.
+const LOOKUPS_A_LOOK: u32 = 4;
 
 /// How long a read waits for a connection before it fails.
 const READER_WAIT: Duration = Duration::from_secs(10);
@@ -195,7 +199,9 @@ impl Readers {
                 snapshot.query_row(sql::READ_ACCOUNTING, (), |row| Ok((row.get(0)?, row.get(1)?)))?;
             census.expired_rows = snapshot.query_row(sql::COUNT_EXPIRED, [now_ms], |row| row.get(0))?;
             let mut size = snapshot.prepare_cached(sql::SIZE)?;
+            let mut steps = Steps::every(LOOKUPS_A_LOOK);
             for key in &shadowing {
+                steps.step();
                 if let Some(deadline) = size.query_row([key], |row| row.get(2)).optional()? {
                     let deadline = Deadline::from_stored(deadline);
                     census.shadowed += 1;
