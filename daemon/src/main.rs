@@ -1,8 +1,9 @@
 //! The larderd program: reads the settings, takes the socket and the data directory, and serves until told to stop. Or
 //! does what a subcommand says.
 
+use std::ffi::{CString, OsString};
 use std::net::SocketAddr;
-use std::os::unix::process::CommandExt as _;
+use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -26,6 +27,8 @@ const PURGE_DELAY: &str = "MIMALLOC_PURGE_DELAY";
 const EX_CONFIG: u8 = 78;
 
 pub(crate) fn main() -> ExitCode {
+    // Before anything is read: settings may come through a pipe.
+    let same_process = give_memory_back_at_once();
     let environment = Environment::of_process();
     // Whatever is created, the data files foremost, is for this user alone; the socket gets its own mode.
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
@@ -43,7 +46,6 @@ pub(crate) fn main() -> ExitCode {
             return ExitCode::from(error.exit_status());
         }
     };
-    let same_process = give_memory_back_at_once();
     let log = logging::init(config.settings.log_level, config.settings.log_format, style);
     if let Err(error) = same_process {
         tracing::debug!("cannot set {PURGE_DELAY} for this process: {error}");
@@ -65,16 +67,24 @@ pub(crate) fn main() -> ExitCode {
 ///
 /// Only the environment can tell mimalloc, before the process starts; so the program is executed once more, as the same process.
 /// Where that cannot be, all goes on as it is.
-fn give_memory_back_at_once() -> std::io::Result<()> {
+fn give_memory_back_at_once() -> Result<(), Box<dyn std::error::Error>> {
     if std::env::var_os(PURGE_DELAY).is_some() {
         return Ok(());
     }
-    let mut words = std::env::args_os();
-    let mut again = std::process::Command::new(std::env::current_exe()?);
-    if let Some(name) = words.next() {
-        again.arg0(name);
+    let words: Vec<_> = std::env::args_os().collect();
+    let program = std::env::current_exe()?;
+    if words.first().and_then(|name| Path::new(name).file_name()) != program.file_name() {
+        // What runs is something else that runs larderd, as the dynamic linker can be told to.
+        return Err(format!("{} goes by another name", program.display()).into());
     }
-    Err(again.args(words).env(PURGE_DELAY, "0").exec())
+    let c_string = |text: OsString| CString::new(text.into_vec());
+    let words = words.into_iter().map(c_string).collect::<Result<Vec<_>, _>>()?;
+    let mut variables = vec![c_string(format!("{PURGE_DELAY}=0").into())?];
+    for (name, value) in std::env::vars_os() {
+        variables.push(c_string([name, value].join("=".as_ref()))?);
+    }
+    // Not by `Command::exec`, which changes what becomes of SIGPIPE also where it fails.
+    match nix::unistd::execve(&c_string(program.into())?, &words, &variables)? {}
 }
 
 /// What is set wrong stays wrong, however often a service manager tries.

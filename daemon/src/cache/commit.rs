@@ -35,6 +35,7 @@ impl Cache {
             Err(CommitError::Refused(inner.journal.no_room()))
         };
         let us = watch.us();
+        inner.at_once.committed();
         let writes = inner.batch.len() as u64;
         match outcome {
             Ok(()) => {

@@ -38,7 +38,7 @@ impl Cache {
     /// Where the main file cannot be read.
     pub async fn count_exactly(&self) -> Result<Count, CommandError> {
         self.commit();
-        self.count_entries(1).await
+        self.count_entries(1, Haste::Urgent).await
     }
 
     /// Counts the entries from a small sample of the writes that wait to be merged: for a figure every second.
@@ -47,7 +47,8 @@ impl Cache {
     /// Where the main file cannot be read.
     pub async fn count_from_sample(&self) -> Result<Count, CommandError> {
         let slots = self.0.inner.borrow().tiers.buffer_figures().0;
-        self.count_entries((slots / SMALL_SAMPLE_SLOTS).max(1)).await
+        // A thread that works for milliseconds may hold the event loop up, every second.
+        self.count_entries((slots / SMALL_SAMPLE_SLOTS).max(1), Haste::Leisure).await
     }
 
     /// Counts the entries: exactly while few writes wait to be merged, otherwise from a sample of those writes.
@@ -59,7 +60,7 @@ impl Cache {
         if slots <= EXACT_SLOTS_MAX {
             self.count_exactly().await
         } else {
-            self.count_entries(slots / SAMPLE_SLOTS).await
+            self.count_entries(slots / SAMPLE_SLOTS, Haste::Urgent).await
         }
     }
 
@@ -67,7 +68,7 @@ impl Cache {
     ///
     /// The main file is read after the buffer. A write that is merged in between is then met in both, and taken off again
     /// as a row that the buffer shadows; so none is counted twice, and none is missed.
-    async fn count_entries(&self, stride: usize) -> Result<Count, CommandError> {
+    async fn count_entries(&self, stride: usize, haste: Haste) -> Result<Count, CommandError> {
         let (buffered, keys) = self.count_buffer(stride).await;
         let now_ms = self.now_ms();
         let (readers, hidden) = {
@@ -77,8 +78,6 @@ impl Cache {
         let census = if hidden {
             Census::default()
         } else {
-            // A sample is taken every second; a thread that works for milliseconds may hold the event loop up.
-            let haste = if stride > 1 { Haste::Leisure } else { Haste::Wanted };
             blocking(move || pace::by(move || haste, || readers.census(keys, now_ms)))
                 .await
                 .map_err(|error| self.unreadable(&error))?

@@ -157,6 +157,12 @@ impl Loads {
         }
     }
 
+    /// Whether somebody waits for the row of `key`, or holds it.
+    #[must_use]
+    pub fn is_loading(&self, key: &[u8]) -> bool {
+        !self.by_key.is_empty() && self.by_key.contains_key(key)
+    }
+
     /// `key` was written: whatever was or is being read of it is no longer current.
     pub fn written(&mut self, key: &[u8]) {
         if self.by_key.is_empty() {
@@ -204,6 +210,7 @@ mod tests {
         assert!(loads.take_queue().is_empty());
         assert!(loads.arrived(&key(), Ok(Some(row()))));
         assert_eq!((first.missing.get(), second.missing.get()), (0, 0));
+        assert!(loads.is_loading(b"k"), "two hold it");
         assert!(loads.get(b"k").is_some());
         loads.done(&key());
         assert!(loads.get(b"k").is_some(), "the second still holds it");
@@ -249,6 +256,7 @@ mod tests {
         let mut loads = Loads::default();
         loads.want(&key(), &Rc::new(Ticket::default()));
         loads.done(&key());
+        assert!(loads.is_loading(b"k"), "it is still being read");
         assert_eq!(loads.take_queue(), [key()]);
         loads.arrived(&key(), Ok(Some(row())));
         assert!(loads.by_key.is_empty());

@@ -234,6 +234,12 @@ impl Tiers {
         self.loads.done(key);
     }
 
+    /// Whether somebody waits for the row of `key`, or holds it.
+    #[must_use]
+    pub fn is_loading(&self, key: &[u8]) -> bool {
+        self.loads.is_loading(key)
+    }
+
     /// See [`Loads::take_queue`].
     pub fn take_wanted(&mut self) -> Vec<Key> {
         self.loads.take_queue()
@@ -251,8 +257,8 @@ impl Tiers {
         }
     }
 
-    /// The row of a key that [`look_up`](Self::look_up) did not know was read at once, with nothing in between: it is
-    /// current. Keeps a copy in the memory tier; the entry, unless its deadline has passed.
+    /// The row of a key that [`look_up`](Self::look_up) did not know and nobody [loads](Self::is_loading) was read at once, with
+    /// nothing in between: it is current. Keeps a copy in the memory tier; the entry, unless its deadline has passed.
     pub fn read_at_once(&self, key: &[u8], row: Option<Entry>, now_ms: i64) -> Option<Entry> {
         let entry = row.filter(|entry| !entry.deadline.passed(now_ms))?;
         if self.memory.is_on() {

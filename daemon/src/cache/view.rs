@@ -283,7 +283,9 @@ impl View<'_> {
                 Ok((entry, source))
             }
             LookUp::Unknown => {
-                let Ok(row) = self.at_once.read(key) else {
+                // Who reads it as well must be given the same: it may be evicted in between.
+                let alone = !self.tiers.is_loading(key);
+                let Some(row) = alone.then(|| self.at_once.read(key)).and_then(Result::ok) else {
                     self.missing.push(key.into());
                     return Err(Stop::Missing);
                 };

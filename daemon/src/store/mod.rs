@@ -209,6 +209,7 @@ impl Store {
         }
         let files = files?;
         let Files { connection, accounting, recovered, journal, readers } = files;
+        let quick_reader = readers.quick()?;
         let (syncer, sync_reports) = Syncer::start(options.sync_interval)?;
         syncer.watch(journal.log());
         let setup = Setup {
@@ -222,7 +223,6 @@ impl Store {
         };
         let next_journal = journal.generation() + 1;
         let (keeper, events) = Keeper::start(setup, connection, accounting, next_journal)?;
-        let quick_reader = readers.quick()?;
         let store = Self { dir: options.dir.clone(), readers, keeper, syncer };
         store.request_spare()?;
         let Recovered { generation, journals, .. } = recovered;

@@ -19,9 +19,9 @@ pub const QUICK_VALUE_BYTES_MAX: usize = 16 << 10;
 
 /// A row for which the thread had to wait, and that took longer than this, was not there at once. From the system's page
 /// cache a row takes 5 us, from a solid-state disk a hundred.
-const ROW_US_MAX: u64 = 50;
+pub(super) const QUICK_ROW_US_MAX: u64 = 50;
 
-/// A connection of its own to the main file. It waits for no lock.
+/// A connection of its own to the main file. It waits for no lock of the file.
 #[derive(Debug)]
 pub struct QuickReader {
     connection: PooledConnection<SqliteConnectionManager>,
@@ -65,7 +65,7 @@ impl QuickReader {
                 Err(row::Damaged) => return Ok(QuickRead::Failed),
             },
         };
-        let late = began.us() > ROW_US_MAX && waits() > waits_before;
+        let late = began.us() > QUICK_ROW_US_MAX && waits() > waits_before;
         Ok(if late { QuickRead::Late(row) } else { QuickRead::Row(row) })
     }
 }
