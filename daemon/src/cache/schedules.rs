@@ -131,12 +131,27 @@ fn copies_of_rows_that_were_evicted_do_not_come_back() {
     assert!(matches!(afterwards, LookUp::Unknown), "{afterwards:?}");
 }
 
+/// A client that waits for a row, and two that read it at once where they may, while the row is changed or evicted.
+fn run_at_once(change: &[Step], bug: Bug) -> (usize, usize) {
+    let actors: [&[Step]; 4] = [change, READ, &[Step::LookAtOnce(1)], &[Step::LookAtOnce(2)]];
+    run_all(&actors, 3, MEMORY_CAP_BYTES, bug)
+}
+
+#[test]
+fn rows_that_are_read_at_once_are_current() {
+    let write = &[Step::Write(1), Step::Publish, Step::Seal, Step::MergeAndRefresh, Step::Release];
+    assert_eq!(run_at_once(write, Bug::None), (33_264, 0));
+    assert_eq!(run_at_once(&[Step::EvictRow(1)], Bug::None), (336, 0));
+}
+
 #[test]
 fn the_schedules_would_show_a_blind_fill_and_a_blind_load() {
     for bug in [Bug::BlindFills, Bug::BlindWants] {
         let (schedules, violated) = run_all(&[WRITE, READ, MERGE], 1, MEMORY_CAP_BYTES, bug);
         assert!(violated > 0, "{bug:?}: of {schedules}");
     }
+    let (schedules, violated) = run_at_once(&[Step::EvictRow(1)], Bug::UnsharedReads);
+    assert!(violated > 0, "of {schedules}");
     for change in [Step::Write(1), Step::Delete(1), Step::Flush(1)] {
         let (schedules, violated) = run_warm(change, Bug::KeptFront);
         assert!(violated > 0, "{change:?}: of {schedules}");

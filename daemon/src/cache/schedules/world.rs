@@ -38,12 +38,16 @@ pub(super) enum Step {
     Flush(Version),
     /// A reader looks the key up, and notes if it is missing.
     Look(usize),
+    /// The same, and it reads the row itself where it may.
+    LookAtOnce(usize),
     /// It asks for the row that it noted.
     Want(usize),
     /// A reader thread takes the queue and reads the main file.
     Fetch,
     /// What was read comes back to the event loop.
     Arrive,
+    /// The keeper evicts the row. A copy in the memory tier may outlive it, but once a client has found nothing, nothing is there.
+    EvictRow(Version),
     /// moka drops the copy, as it may at any time.
     Evict,
     /// The key is read from the memory tier, and so stands in the front, before anything else happens.
@@ -60,6 +64,8 @@ pub(super) struct World {
     blind_wants: bool,
     /// Whether the front keeps what was written: a third.
     kept_front: bool,
+    /// Whether a row is read at once although somebody is loading it: a fourth.
+    unshared_reads: bool,
     disk: Option<Entry>,
     sealed: Option<Arc<Generation>>,
     in_flight: VecDeque<Vec<(Key, Option<Entry>)>>,
@@ -67,6 +73,8 @@ pub(super) struct World {
     deleted: Option<Version>,
     newest_written: Version,
     newest_published: Version,
+    /// That of the eviction, which may be seen and need not.
+    evicted: Version,
     newest_returned: Version,
     readers: Vec<Reader>,
     pub(super) violations: usize,
@@ -91,6 +99,7 @@ pub(super) enum Bug {
     BlindFills,
     BlindWants,
     KeptFront,
+    UnsharedReads,
 }
 
 fn entry(version: Version) -> Entry {
@@ -106,12 +115,14 @@ impl World {
             blind_fills: bug == Bug::BlindFills,
             blind_wants: bug == Bug::BlindWants,
             kept_front: bug == Bug::KeptFront,
+            unshared_reads: bug == Bug::UnsharedReads,
             disk: Some(entry(FIRST)),
             sealed: None,
             in_flight: VecDeque::new(),
             deleted: None,
             newest_written: FIRST,
             newest_published: FIRST,
+            evicted: FIRST,
             newest_returned: FIRST,
             readers: (0..readers).map(|_| Reader::default()).collect(),
             violations: 0,
@@ -161,6 +172,7 @@ impl World {
                 self.tiers.release(sealed.id(), 1);
             }
             Step::Look(reader) => self.look(reader),
+            Step::LookAtOnce(reader) => self.look_at_once(reader),
             Step::Want(reader) => self.want(reader),
             Step::Fetch => {
                 let keys = self.tiers.take_wanted();
@@ -177,6 +189,11 @@ impl World {
                     }
                     self.tiers.arrived(&key, Ok(row), NOW_MS);
                 }
+            }
+            Step::EvictRow(version) => {
+                self.disk = None;
+                self.deleted = Some(version);
+                self.evicted = version;
             }
             Step::Evict => self.memory.drop_expired(KEY),
             Step::Warm => {
@@ -206,6 +223,22 @@ impl World {
         }
     }
 
+    fn look_at_once(&mut self, at: usize) {
+        self.look(at);
+        if self.readers[at].noted && (self.unshared_reads || !self.tiers.is_loading(KEY)) {
+            self.readers[at].noted = false;
+            let version = self.version_of(self.tiers.read_at_once(KEY, self.disk.clone(), NOW_MS));
+            self.returned(at, version);
+        }
+    }
+
+    fn version_of(&self, found: Option<Entry>) -> Version {
+        match found {
+            Some(entry) => std::str::from_utf8(&entry.value).unwrap().parse().unwrap(),
+            None => self.deleted.expect("absent only if it was deleted"),
+        }
+    }
+
     fn look(&mut self, at: usize) {
         let reader = &mut self.readers[at];
         if reader.done || reader.seen_pending.is_some() {
@@ -214,10 +247,7 @@ impl World {
         reader.floor.get_or_insert(self.newest_published.max(self.newest_returned));
         match self.tiers.look_up(KEY, NOW_MS) {
             LookUp::Known(found, source) => {
-                let version = match found {
-                    Some(entry) => std::str::from_utf8(&entry.value).unwrap().parse().unwrap(),
-                    None => self.deleted.expect("absent only if it was deleted"),
-                };
+                let version = self.version_of(found);
                 if self.readers[at].waiting.take().is_some() {
                     self.tiers.done(&KEY.into());
                 }
@@ -261,7 +291,7 @@ impl World {
     fn returned(&mut self, at: usize, version: Version) {
         let reader = &mut self.readers[at];
         let floor = reader.floor.unwrap();
-        if version < floor || version > self.newest_published {
+        if version < floor || version > self.newest_published.max(self.evicted) {
             self.violations += 1;
         }
         reader.done = true;
