@@ -198,9 +198,6 @@ impl Generation {
     }
 
     fn put_hashed(&mut self, key: Key, hash: u64, state: State) {
-        if self.slots.len() == self.slots.capacity() && self.slots.len() >= LARGE_SLOTS {
-            self.grow_for(hash);
-        }
         let Self { slots, positions, bytes, .. } = self;
         *bytes += state.value_bytes();
         let same = |&at: &u32| slots[at as usize].hash == hash && slots[at as usize].key == key;
@@ -213,17 +210,11 @@ impl Generation {
             Entry::Vacant(place) => {
                 *bytes += key.len() + SLOT_OVERHEAD_BYTES;
                 place.insert(u32::try_from(slots.len()).expect("the buffer's cap is some million slots"));
+                if slots.len() == slots.capacity() && slots.len() >= LARGE_SLOTS {
+                    slots.reserve_exact((slots.len() * (GROWTH - 1)).min(SLOTS_AHEAD_MAX.max(slots.len())));
+                }
                 slots.push(Slot { state, key, hash, read: AtomicBool::new(false) });
             }
-        }
-    }
-
-    /// Makes room for many more slots, unless a key of that hash has one: then nothing may have to be added.
-    #[cold]
-    fn grow_for(&mut self, hash: u64) {
-        let Self { slots, positions, .. } = self;
-        if positions.find(hash, |&at| slots[at as usize].hash == hash).is_none() {
-            slots.reserve_exact((slots.len() * (GROWTH - 1)).min(SLOTS_AHEAD_MAX.max(slots.len())));
         }
     }
 
@@ -404,6 +395,21 @@ mod tests {
         generation.put((*b"k").into(), live("v"));
         drop(generation.flush());
         assert_eq!((generation.len(), generation.bytes(), generation.is_empty()), (0, 0, false));
+    }
+
+    #[test]
+    fn a_large_generation_grows_in_few_steps_and_not_for_what_is_overwritten() {
+        let key = |number: usize| Key::from(&number.to_be_bytes()[..]);
+        let mut generation = Generation::with_capacity(1, LARGE_SLOTS);
+        for round in 0..2 {
+            for number in 0..LARGE_SLOTS {
+                generation.put(key(number), live("v"));
+            }
+            assert_eq!(generation.slots.capacity(), LARGE_SLOTS, "round {round}");
+        }
+        generation.put(key(LARGE_SLOTS), live("v"));
+        assert_eq!(generation.slots.capacity(), GROWTH * LARGE_SLOTS);
+        assert!((0..=LARGE_SLOTS).all(|number| generation.get(&key(number)).is_some()));
     }
 
     #[test]

@@ -51,7 +51,7 @@ impl Usage {
 /// quarter of a microsecond.
 #[must_use]
 pub fn waits() -> u64 {
-    // It can fail only for a wrong argument.
+    // 0 where the system does not say: no thread that has waited for events has that.
     getrusage(UsageWho::RUSAGE_THREAD).map_or(0, |usage| usage.voluntary_context_switches() as u64)
 }
 

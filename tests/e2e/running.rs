@@ -1,7 +1,7 @@
 //! Starting and stopping: places, permissions, configuration, two daemons on one data directory, signals.
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -227,6 +227,21 @@ fn options_go_before_environment_before_file() {
         assert!(matches!(reply, Reply::Error(_)), "{reply}");
         assert_eq!(daemon.terminate().code(), Some(0));
     }
+}
+
+/// The allocator can only be told by the environment, so the program executes itself: once, before it reads anything.
+#[test]
+fn memory_is_given_back_at_once_and_settings_may_come_through_a_pipe() {
+    let daemon = Daemon::start(&[]);
+    let environment = fs::read(format!("/proc/{}/environ", daemon.pid())).unwrap();
+    let delays = environment.split(|&byte| byte == 0).filter(|it| it.starts_with(b"MIMALLOC_PURGE_DELAY="));
+    assert_eq!(delays.collect::<Vec<_>>(), [b"MIMALLOC_PURGE_DELAY=0"]);
+
+    let (settings, mut writer) = std::io::pipe().unwrap();
+    writer.write_all(b"readers = 7\n").unwrap();
+    drop(writer);
+    let printed = run(larderd(&["--config", "/dev/stdin", "--print-config"]).stdin(settings));
+    assert!(printed.stdout.contains("readers = 7 "), "{}{}", printed.stdout, printed.stderr);
 }
 
 #[test]

@@ -1,15 +1,15 @@
 //! What a command sees of the cache while it runs: look up, then write, in one uninterrupted step.
 //!
-//! A look-up that only the main file can answer ends the command with [`Stop::Missing`]; the connection has the row
-//! loaded and runs the command again from the start. So a command must look up everything it needs before it writes
-//! anything, and its effects are all there or none.
+//! A look-up that only the main file can answer, and not [at once](AtOnce), ends the command with [`Stop::Missing`]; the
+//! connection has the row loaded and runs the command again from the start. So a command must look up everything it needs
+//! before it writes anything, and its effects are all there or none.
 
 use std::rc::Rc;
 
 use bytes::Bytes;
 use larder_protocol::Stat;
 
-use super::at_once::AtOnce;
+use super::at_once::{AskThread, AtOnce};
 use super::tiers::{LookUp, Source, Tiers};
 use super::watch::{Watch, Watched};
 use crate::buffer::{FETCHED_MAX, Hashed};
@@ -284,8 +284,8 @@ impl View<'_> {
             }
             LookUp::Unknown => {
                 // Who reads it as well must be given the same: it may be evicted in between.
-                let alone = !self.tiers.is_loading(key);
-                let Some(row) = alone.then(|| self.at_once.read(key)).and_then(Result::ok) else {
+                let shared = self.tiers.is_loading(key);
+                let Ok(row) = (if shared { Err(AskThread) } else { self.at_once.read(key) }) else {
                     self.missing.push(key.into());
                     return Err(Stop::Missing);
                 };

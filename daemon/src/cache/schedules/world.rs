@@ -58,14 +58,7 @@ pub(super) enum Step {
 pub(super) struct World {
     tiers: Tiers,
     memory: Memory,
-    /// Whether fills are made without asking if they are current: the bug that the schedules must be able to show.
-    blind_fills: bool,
-    /// Whether rows are asked for without looking again if the key is still missing: another such bug.
-    blind_wants: bool,
-    /// Whether the front keeps what was written: a third.
-    kept_front: bool,
-    /// Whether a row is read at once although somebody is loading it: a fourth.
-    unshared_reads: bool,
+    bug: Bug,
     disk: Option<Entry>,
     sealed: Option<Arc<Generation>>,
     in_flight: VecDeque<Vec<(Key, Option<Entry>)>>,
@@ -96,9 +89,13 @@ struct Reader {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Bug {
     None,
+    /// Fills are made without asking if they are current.
     BlindFills,
+    /// Rows are asked for without looking again if the key is still missing.
     BlindWants,
+    /// The front keeps what was written.
     KeptFront,
+    /// A row is read at once although somebody is loading it.
     UnsharedReads,
 }
 
@@ -112,10 +109,7 @@ impl World {
         Self {
             tiers: Tiers::new(memory.clone(), 1, None, 1),
             memory,
-            blind_fills: bug == Bug::BlindFills,
-            blind_wants: bug == Bug::BlindWants,
-            kept_front: bug == Bug::KeptFront,
-            unshared_reads: bug == Bug::UnsharedReads,
+            bug,
             disk: Some(entry(FIRST)),
             sealed: None,
             in_flight: VecDeque::new(),
@@ -182,7 +176,7 @@ impl World {
             }
             Step::Arrive => {
                 for (key, row) in self.in_flight.pop_front().into_iter().flatten() {
-                    if self.blind_fills
+                    if self.bug == Bug::BlindFills
                         && let Some(entry) = &row
                     {
                         self.memory.fill(&key, entry);
@@ -211,7 +205,7 @@ impl World {
 
     fn publish(&mut self) {
         self.newest_published = self.newest_written;
-        if self.kept_front {
+        if self.bug == Bug::KeptFront {
             self.tiers.publish_past_the_front();
         } else {
             drop(self.tiers.publish());
@@ -225,7 +219,7 @@ impl World {
 
     fn look_at_once(&mut self, at: usize) {
         self.look(at);
-        if self.readers[at].noted && (self.unshared_reads || !self.tiers.is_loading(KEY)) {
+        if self.readers[at].noted && (self.bug == Bug::UnsharedReads || !self.tiers.is_loading(KEY)) {
             self.readers[at].noted = false;
             let version = self.version_of(self.tiers.read_at_once(KEY, self.disk.clone(), NOW_MS));
             self.returned(at, version);
@@ -277,7 +271,7 @@ impl World {
             return;
         }
         let ticket = Rc::new(Ticket::default());
-        let wanted = if self.blind_wants {
+        let wanted = if self.bug == Bug::BlindWants {
             self.tiers.want_blindly(&KEY.into(), &ticket);
             Wanted::Asked
         } else {
