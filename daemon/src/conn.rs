@@ -62,6 +62,7 @@ pub async fn serve(
         unsettled: Vec::new(),
         turn: None,
         received: Stopwatch::start(),
+        now: None,
         answered: Answered::default(),
         host,
     };
@@ -87,6 +88,8 @@ struct Connection {
     turn: Option<Rc<Turn>>,
     /// Since when the requests in hand have been there.
     received: Stopwatch,
+    /// What time it is, as long as nothing was done since input was received.
+    now: Option<Stopwatch>,
     /// What has been run since something was last sent.
     answered: Answered,
 }

@@ -15,6 +15,7 @@ use tokio::time::MissedTickBehavior;
 use super::at_once::AtOnce;
 use super::hot::AT_STOP_MS_MAX;
 use super::{Cache, Inner, Spare};
+use crate::buffer::Generation;
 use crate::config::Durability;
 use crate::entry::Key;
 use crate::error::CommandError;
@@ -268,11 +269,15 @@ impl Cache {
     }
 
     fn merged(&self, inner: &mut Inner, merged: &Merged) {
-        let released = inner.tiers.release(merged.generation, merged.accounting.rows);
+        let (released, front) = inner.tiers.release(merged.generation, merged.accounting.rows);
         // This, or the keeper, frees it: not the event loop.
-        if let Some(released) = released {
-            tokio::task::spawn_blocking(move || pace::by(|| Haste::Leisure, || released.free()));
-        }
+        tokio::task::spawn_blocking(move || {
+            drop(front);
+            pace::by(|| Haste::Leisure, || released.map(Generation::free));
+        });
+        // What was written and read meanwhile has come into the memory tier.
+        let cache = self.clone();
+        tokio::task::spawn_local(async move { cache.fit_front().await });
         inner.accounting = merged.accounting;
         inner.no_merge = None;
         inner.cleaning.merged(merged.expired as u64);
@@ -302,6 +307,13 @@ impl Cache {
                     self.fail(error);
                 }
             }
+        }
+    }
+
+    /// Has the front give up what the memory tier has taken since; others run in between.
+    pub(super) async fn fit_front(&self) {
+        while !self.0.inner.borrow_mut().tiers.fit_front() {
+            tokio::task::yield_now().await;
         }
     }
 

@@ -34,9 +34,9 @@ impl Cache {
         // moka's own count lags behind until its housekeeping has run, which after a flush takes a while.
         let memory = self.0.inner.borrow().tiers.memory().clone();
         blocking(move || memory.tidy()).await;
+        self.fit_front().await;
         let mut inner = self.0.inner.borrow_mut();
         let inner = &mut *inner;
-        inner.tiers.fit_front();
         let (slots, bytes) = inner.tiers.buffer_figures();
         let (memory_entries, memory_bytes, memory_cap_bytes, memory_evictions) = inner.tiers.memory_figures();
         let files = inner.store.as_ref().map_or(FileBytes::default(), Store::file_bytes);

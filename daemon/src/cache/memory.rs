@@ -12,7 +12,7 @@ use moka::notification::RemovalCause;
 use moka::sync::Cache;
 
 use crate::buffer::Generation;
-use crate::entry::{Entry, Key, State};
+use crate::entry::{Entry, Key, State, packed};
 use crate::notices::{Removed, Sort};
 use crate::pace::Steps;
 use crate::store::Copies;
@@ -147,6 +147,12 @@ impl Memory {
         self.cache.as_ref().is_none_or(|cache| cache.weighted_size() >= self.cap_bytes / 10 * 9)
     }
 
+    /// Whether nothing has to go for long yet: below three quarters of the cap.
+    #[must_use]
+    pub fn is_roomy(&self) -> bool {
+        self.cache.as_ref().is_some_and(|cache| cache.weighted_size() < self.cap_bytes / 4 * 3)
+    }
+
     /// Gives the keys of all copies that count to `found`, in no order, until it says that it has enough.
     pub fn each_key(&self, now_ms: i64, mut found: impl FnMut(&Key) -> bool) {
         let epoch = self.epoch();
@@ -181,7 +187,8 @@ impl Copies for Memory {
             steps.step();
             match &slot.state {
                 State::Live(entry) if slot.was_read() || cache.contains_key(&key[..]) => {
-                    self.insert(key, entry, generation.epoch());
+                    let value = packed::pack_small(&entry.value);
+                    self.insert(key, &Entry { value, deadline: entry.deadline }, generation.epoch());
                 }
                 State::Live(_) => {}
                 State::Deleted => cache.invalidate(&key[..]),

@@ -98,8 +98,9 @@ impl Tiers {
     fn in_memory(&mut self, key: Hashed<'_>, now_ms: i64) -> LookUp {
         if let Some((entry, tell)) = self.front.get(key, now_ms) {
             if tell {
-                // It may have gone from there meanwhile, and is still current: the buffer lacks the key.
-                if !self.memory.note_read(key.key()) {
+                // Which entries are hot matters only where others have to go. It may have gone from there meanwhile, and is
+                // still current: the buffer lacks the key.
+                if !self.memory.is_roomy() && !self.memory.note_read(key.key()) {
                     self.memory.fill(&key.key().into(), &entry);
                 }
                 self.fit_front();
@@ -181,17 +182,18 @@ impl Tiers {
     }
 
     /// The sealed generation is wholly in the main file, which now has `main_rows` rows, and the memory tier was
-    /// refreshed with it: lets go of it.
-    pub fn release(&mut self, generation: u64, main_rows: i64) -> Option<Arc<Generation>> {
+    /// refreshed with it: lets go of it. What is returned is to be dropped elsewhere.
+    pub fn release(&mut self, generation: u64, main_rows: i64) -> (Option<Arc<Generation>>, Front) {
         debug_assert_eq!(self.sealed.as_ref().map(|sealed| sealed.id()), Some(generation));
         self.main_empty = main_rows == 0;
+        let mut front = Front::default();
         if self.main_empty {
             // Copies may outlive rows that were evicted. From here on their keys are absent, and must stay so.
-            self.front = Front::default();
+            std::mem::swap(&mut front, &mut self.front);
             self.memory.flush();
         }
         self.releases += 1;
-        self.sealed.take()
+        (self.sealed.take(), front)
     }
 
     /// Has the processor reach for the memory that look-ups will read, of [`FETCHED_MAX`](crate::buffer::FETCHED_MAX) keys.
@@ -200,9 +202,10 @@ impl Tiers {
         self.front.fetch(hashes);
     }
 
-    /// Has the front give up what the memory tier has taken since. Look-ups do so too, where there are any.
-    pub fn fit_front(&mut self) {
-        self.front.fit(self.memory.spare_bytes());
+    /// Has the front give up what the memory tier has taken since, or a part of it: true if no more is left to do.
+    /// Look-ups do so too, where there are any.
+    pub fn fit_front(&mut self) -> bool {
+        self.front.fit(self.memory.spare_bytes())
     }
 
     /// Empties the front, which fills again from the memory tier.
