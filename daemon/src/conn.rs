@@ -62,7 +62,7 @@ pub async fn serve(
         unsettled: Vec::new(),
         turn: None,
         received: Stopwatch::start(),
-        now: None,
+        just_received: false,
         answered: Answered::default(),
         host,
     };
@@ -88,8 +88,8 @@ struct Connection {
     turn: Option<Rc<Turn>>,
     /// Since when the requests in hand have been there.
     received: Stopwatch,
-    /// What time it is, as long as nothing was done since input was received.
-    now: Option<Stopwatch>,
+    /// Whether nothing was run and nothing waited for since.
+    just_received: bool,
     /// What has been run since something was last sent.
     answered: Answered,
 }

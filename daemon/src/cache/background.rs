@@ -15,7 +15,6 @@ use tokio::time::MissedTickBehavior;
 use super::at_once::AtOnce;
 use super::hot::AT_STOP_MS_MAX;
 use super::{Cache, Inner, Spare};
-use crate::buffer::Generation;
 use crate::config::Durability;
 use crate::entry::Key;
 use crate::error::CommandError;
@@ -55,6 +54,7 @@ impl Background {
         tasks.spawn_local(cache.clone().hear_syncer(synced));
         tasks.spawn_local(cache.clone().merge_in_intervals());
         tasks.spawn_local(cache.clone().clean_in_intervals());
+        tasks.spawn_local(cache.clone().keep_the_front_small());
         if let Some(half) = cache.0.config.memory_half_age {
             tasks.spawn_local(cache.clone().empty_the_front_in_intervals(half));
         }
@@ -272,12 +272,18 @@ impl Cache {
         let (released, front) = inner.tiers.release(merged.generation, merged.accounting.rows);
         // This, or the keeper, frees it: not the event loop.
         tokio::task::spawn_blocking(move || {
-            drop(front);
-            pace::by(|| Haste::Leisure, || released.map(Generation::free));
+            pace::by(
+                || Haste::Leisure,
+                || {
+                    front.free();
+                    if let Some(released) = released {
+                        released.free();
+                    }
+                },
+            );
         });
         // What was written and read meanwhile has come into the memory tier.
-        let cache = self.clone();
-        tokio::task::spawn_local(async move { cache.fit_front().await });
+        self.0.front_is_behind.notify_one();
         inner.accounting = merged.accounting;
         inner.no_merge = None;
         inner.cleaning.merged(merged.expired as u64);
@@ -307,23 +313,6 @@ impl Cache {
                     self.fail(error);
                 }
             }
-        }
-    }
-
-    /// Has the front give up what the memory tier has taken since; others run in between.
-    pub(super) async fn fit_front(&self) {
-        while !self.0.inner.borrow_mut().tiers.fit_front() {
-            tokio::task::yield_now().await;
-        }
-    }
-
-    /// moka lets go of what is as old as this by itself.
-    async fn empty_the_front_in_intervals(self, half: Duration) {
-        loop {
-            tokio::time::sleep(half).await;
-            let front = self.0.inner.borrow_mut().tiers.take_front();
-            // Freeing it takes some milliseconds.
-            blocking(move || drop(front)).await;
         }
     }
 

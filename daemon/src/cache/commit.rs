@@ -3,6 +3,7 @@
 use super::{Cache, Config, Inner, Spare};
 use crate::clock::Stopwatch;
 use crate::error::CommandError;
+use crate::pace::{self, Haste};
 use crate::store::{CommitError, Sealed, StoreError};
 use larder_protocol::Stat;
 
@@ -42,8 +43,11 @@ impl Cache {
                 if inner.notices.commit() {
                     self.0.noticed.notify_one();
                 }
-                if let Some(flushed) = inner.tiers.publish() {
-                    tokio::task::spawn_blocking(move || drop(flushed));
+                if let Some((flushed, front)) = inner.tiers.publish() {
+                    tokio::task::spawn_blocking(move || {
+                        drop(flushed);
+                        pace::by(|| Haste::Leisure, || front.free());
+                    });
                 }
                 inner.counters.bump(Stat::Commits);
                 inner.counters.add(Stat::CommitOps, writes);

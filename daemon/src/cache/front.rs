@@ -12,19 +12,14 @@
 //! It holds what the main file holds, as the memory tier does, and is asked after the write buffer. A key's entry leaves
 //! when a write of it is published, and comes back only once the buffer has let go of the key, so it is never stale.
 
+mod places;
+
 use std::hint::black_box;
 
+use self::places::{EMPTY, PLACES, SETS, WAYS, first_way, free_way, segment, sibling, tag, ways};
 use crate::buffer::{FETCHED_MAX, Hashed};
 use crate::entry::{Entry, Key, packed};
-
-/// Places of a set.
-const WAYS: usize = 8;
-
-/// Sets of a segment. To split one takes some ten microseconds.
-const SETS: usize = 1 << 7;
-
-/// Places of a segment.
-const PLACES: usize = SETS * WAYS;
+use crate::pace::Steps;
 
 /// Entries that find no place left in their set before the table is a segment larger.
 const CROWDED: u32 = PLACES as u32 / 8;
@@ -36,21 +31,24 @@ const HITS_A_CROWDED: u32 = 64;
 /// for once seldom costs one that is its place.
 const TAKEN_IN: u32 = 4;
 
-/// Larger values are not taken in: handing them out costs more than looking them up.
-const VALUE_BYTES_MAX: usize = 4 << 10;
+/// Larger entries are not taken in: handing them out costs more than looking them up.
+const ENTRY_BYTES_MAX: usize = 4 << 10;
 
 /// About one hit in so many is told to moka as well, so that it knows what is hot.
 const TOLD: u32 = 32;
 
-/// The golden ratio's part of 2^32: multiples of it are spread evenly, and never in a period that keys have.
+/// The golden ratio's part of 2^32: multiples of it are spread evenly.
 const GOLDEN: u32 = 0x9E37_79B9;
 
-/// Segments given up in one step, and entries let go of: some hundred microseconds.
+/// Segments given up in one step, and places looked at for what they hold: some hundred microseconds.
 const SEGMENTS_A_STEP: usize = 8;
-const ENTRIES_A_STEP: usize = 4 * PLACES;
+const PLACES_A_STEP: usize = 4 * PLACES;
 
-/// The tag of an empty place.
-const EMPTY: u8 = 0;
+/// Places that a command looks at for what they hold: some microseconds.
+const PLACES_IN_PASSING: usize = 64;
+
+/// Places emptied between two looks at the clock: some ten microseconds.
+const PLACES_A_LOOK: u32 = 256;
 
 /// The front; an empty one takes no room.
 #[derive(Debug, Default)]
@@ -61,7 +59,7 @@ pub struct Front {
     hits: u32,
     /// Entries that were to be taken in.
     filled: u32,
-    /// Those of them whose set had no place left since the table was last asked to grow, and the hits until then.
+    /// Those of them whose set had no place left, taken in or not, since the table was last asked to grow; the hits until then.
     crowded: u32,
     hits_before: u32,
     /// The place that lost its entry last for want of room.
@@ -74,6 +72,9 @@ struct Segment {
     /// A part of the hash for each place, [`EMPTY`] for none.
     tags: Box<[[u8; WAYS]; SETS]>,
     places: Box<[Place; PLACES]>,
+    /// A bit for each place of a set: whether its entry was told to be hot since the hot ones were last asked for, and in
+    /// the time before that.
+    told: Box<[(u8, u8); SETS]>,
 }
 
 /// A place begins where a line of the processor's cache does.
@@ -97,7 +98,7 @@ impl Default for Segment {
     fn default() -> Self {
         let places: Box<[Place]> = std::iter::repeat_with(Place::default).take(PLACES).collect();
         let places = places.try_into().unwrap_or_else(|_| unreachable!("so many were taken"));
-        Self { tags: Box::new([[EMPTY; WAYS]; SETS]), places }
+        Self { tags: Box::new([[EMPTY; WAYS]; SETS]), places, told: Box::new([(0, 0); SETS]) }
     }
 }
 
@@ -112,7 +113,11 @@ impl Front {
         }
         let entry = held.entry.clone();
         self.hits = self.hits.wrapping_add(1);
-        Some((entry, one_in(TOLD, self.hits)))
+        let tell = one_in(TOLD, self.hits);
+        if tell {
+            self.segments[place / PLACES].told[place % PLACES / WAYS].0 |= 1 << (place % WAYS);
+        }
+        Some((entry, tell))
     }
 
     /// Reaches for the memory that look-ups of these keys, at most [`FETCHED_MAX`], will need. One after the other they
@@ -136,38 +141,60 @@ impl Front {
     /// Takes in an entry that the memory tier has just answered with, or, where others would have to make room for it, each
     /// so manieth. `room_bytes` is what the front may take.
     pub fn fill(&mut self, key: Hashed<'_>, entry: &Entry, room_bytes: usize) {
-        if entry.value.len() > VALUE_BYTES_MAX {
+        let bytes = key.key().len() + packed::bytes(&entry.value);
+        if bytes > ENTRY_BYTES_MAX {
             return;
         }
         // Nobody fills in what is there already; but if it stood in two places, a write would take out only one.
         self.remove(key);
+        let room_bytes = room_bytes.saturating_sub(bytes);
         self.grow(room_bytes);
         let Some(set) = self.set(key.hash()) else { return };
-        let room_bytes = room_bytes.saturating_sub(key.key().len() + packed::bytes(&entry.value));
         self.filled = self.filled.wrapping_add(1);
-        let free = ways(self.tags(set), EMPTY).next();
+        let free = free_way(self.tags(set), key.hash());
         self.crowded += u32::from(free.is_none());
-        let takes_room = free.is_none() || self.bytes() > room_bytes;
-        if self.fit(room_bytes) && (!takes_room || one_in(TAKEN_IN, self.filled)) {
-            self.put(key.hash(), Held { key: key.key().into(), entry: entry.clone() });
+        if (free.is_none() || !self.fits(room_bytes)) && !one_in(TAKEN_IN, self.filled) {
+            return;
+        }
+        let way = free.unwrap_or(self.filled as usize % WAYS);
+        self.take(set * WAYS + way);
+        if self.fit_in_passing(room_bytes) {
+            self.put(set, way, tag(key.hash()), Held { key: key.key().into(), entry: entry.clone() });
         }
     }
 
-    /// Gives up what is more than `room_bytes`, or a part of it: true if no more is left to do.
+    /// Whether it takes no more than `room_bytes`, and the table no more than half of that, or there would be no room for what
+    /// it holds.
+    pub fn fits(&self, room_bytes: usize) -> bool {
+        self.bytes() <= room_bytes && table_bytes(self.segments.len()) <= room_bytes / 2
+    }
+
+    /// Gives up what is more than `room_bytes`, or a part of it: true if it [fits](Self::fits) now.
     pub fn fit(&mut self, room_bytes: usize) -> bool {
-        // The table has half of the room at most, or there would be none for what it holds.
-        let mut segments = SEGMENTS_A_STEP;
-        while table_bytes(self.segments.len()) > room_bytes / 2 && segments > 0 {
-            self.merge();
-            segments -= 1;
+        for _ in 0..SEGMENTS_A_STEP {
+            if table_bytes(self.segments.len()) > room_bytes / 2 {
+                self.merge();
+            }
         }
-        let mut entries = ENTRIES_A_STEP;
-        while self.bytes() > room_bytes && self.content_bytes > 0 && entries > 0 {
+        self.shed(room_bytes, PLACES_A_STEP);
+        self.fits(room_bytes)
+    }
+
+    /// As [`fit`](Self::fit), and a step that a command may take.
+    pub fn fit_in_passing(&mut self, room_bytes: usize) -> bool {
+        self.shed(room_bytes, PLACES_IN_PASSING);
+        self.fits(room_bytes)
+    }
+
+    /// Lets entries go, one place of at most so many after the other, until there are no more than `room_bytes`.
+    fn shed(&mut self, room_bytes: usize, places: usize) {
+        for _ in 0..places {
+            if self.bytes() <= room_bytes || self.content_bytes == 0 {
+                return;
+            }
             self.hand = (self.hand + 1) % (self.segments.len() * PLACES);
             self.take(self.hand);
-            entries -= 1;
         }
-        segments > 0 && entries > 0
     }
 
     /// `key` was written.
@@ -177,11 +204,34 @@ impl Front {
         }
     }
 
-    /// The keys in the next so many places from place `from` on; `None` beyond the last.
-    pub fn keys(&self, from: usize, places: usize) -> Option<Vec<Key>> {
+    /// The keys in the next so many places from place `from` on, those that are hot and the others; `None` beyond the last.
+    /// Hot is what was told to be since the keys were asked for the time before the last.
+    pub fn hot_keys(&mut self, from: usize, places: usize) -> Option<(Vec<Key>, Vec<Key>)> {
         let end = self.segments.len() * PLACES;
-        let held = (from..end.min(from + places)).filter_map(|place| self.held(place));
-        (from < end).then(|| held.map(|held| held.key.clone()).collect())
+        let (mut hot, mut others) = (Vec::new(), Vec::new());
+        for place in from..end.min(from + places) {
+            if let Some(held) = self.held(place) {
+                let (now, before) = self.segments[place / PLACES].told[place % PLACES / WAYS];
+                let keys = if (now | before) & 1 << (place % WAYS) == 0 { &mut others } else { &mut hot };
+                keys.push(held.key.clone());
+            }
+            if place % WAYS == WAYS - 1 {
+                let told = &mut self.segments[place / PLACES].told[place % PLACES / WAYS];
+                *told = (0, told.0);
+            }
+        }
+        (from < end).then_some((hot, others))
+    }
+
+    /// Frees it, in steps that others may come between: it may hold millions of entries.
+    pub fn free(self) {
+        let mut steps = Steps::every(PLACES_A_LOOK);
+        for mut segment in self.segments {
+            for place in &mut segment.places[..] {
+                drop(place.0.take());
+                steps.step();
+            }
+        }
     }
 
     /// Bytes that the front takes: the table, keys and values. moka usually holds the same values, and counts them too.
@@ -199,9 +249,9 @@ impl Front {
             }
         } else if self.crowded > CROWDED {
             let seldom = self.hits.wrapping_sub(self.hits_before) / HITS_A_CROWDED > self.crowded;
-            let fits = table_bytes(segments + 1) <= room_bytes / 2
+            let has_room = table_bytes(segments + 1) <= room_bytes / 2
                 && self.bytes() + self.bytes() / segments <= room_bytes;
-            if fits && !seldom {
+            if has_room && !seldom {
                 self.split();
             }
             self.crowded = 0;
@@ -221,6 +271,7 @@ impl Front {
                 new.places[at] = std::mem::take(place);
                 let (set, way) = (at / WAYS, at % WAYS);
                 new.tags[set][way] = std::mem::replace(&mut former.tags[set][way], EMPTY);
+                new.told[set] = former.told[set];
             }
         }
         self.segments.push(new);
@@ -232,14 +283,12 @@ impl Front {
         let to = sibling(self.segments.len());
         for (at, place) in last.places.iter_mut().enumerate() {
             let Some(held) = place.0.take() else { continue };
-            let (set, way) = (at / WAYS, at % WAYS);
             self.content_bytes -= held.bytes();
-            if let Some(segment) = self.segments.get_mut(to)
-                && let Some(free) = free_way(segment.tags[set], Hashed::new(&held.key).hash())
+            let (hash, set) = (Hashed::new(&held.key).hash(), to * SETS + at / WAYS);
+            if !self.segments.is_empty()
+                && let Some(free) = free_way(self.tags(set), hash)
             {
-                self.content_bytes += held.bytes();
-                segment.tags[set][free] = last.tags[set][way];
-                segment.places[set * WAYS + free] = Place(Some(held));
+                self.put(set, free, tag(hash), held);
             }
         }
     }
@@ -270,17 +319,14 @@ impl Front {
         ways(tags, tag(key.hash())).map(|way| set * WAYS + way).find(same)
     }
 
-    /// Puts an entry that is not there yet into a place of its set. Where all are taken, one of them goes, each in its
-    /// turn.
-    fn put(&mut self, hash: u64, held: Held) {
-        let Some(set) = self.set(hash) else { return };
-        let way = free_way(self.tags(set), hash).unwrap_or(self.filled as usize % WAYS);
-        let place = set * WAYS + way;
-        self.take(place);
+    /// Puts an entry that is not there yet into a place of its set that is free.
+    fn put(&mut self, set: usize, way: usize, tag: u8, held: Held) {
         self.content_bytes += held.bytes();
-        let segment = &mut self.segments[set / SETS];
-        segment.tags[set % SETS][way] = tag(hash);
-        segment.places[place % PLACES] = Place(Some(held));
+        let (segment, set) = (&mut self.segments[set / SETS], set % SETS);
+        segment.tags[set][way] = tag;
+        let (now, before) = &mut segment.told[set];
+        (*now, *before) = (*now & !(1 << way), *before & !(1 << way));
+        segment.places[set * WAYS + way] = Place(Some(held));
     }
 
     /// Empties a place.
@@ -293,57 +339,14 @@ impl Front {
     }
 }
 
-/// True for one number in so many. Not for every so manieth, or who reads in a circle would have it so for the same keys
+/// True for one number in so many. Not for every so manieth: who reads in a circle would mostly have it so for the same keys
 /// each time round.
 fn one_in(many: u32, number: u32) -> bool {
     number.wrapping_mul(GOLDEN) < u32::MAX / many
 }
 
 fn table_bytes(segments: usize) -> usize {
-    segments * PLACES * (size_of::<Place>() + 1)
-}
-
-/// The segment of so many that this hash belongs to. Those before the last power of two are split one after the other,
-/// and the new ones have the same keys as long as the hash's next bit is not looked at.
-fn segment(hash: u64, segments: usize) -> usize {
-    let wide = segments.next_power_of_two() - 1;
-    let at = (hash as usize / SETS) & wide;
-    if at < segments { at } else { at & (wide >> 1) }
-}
-
-/// The segment that had the keys of segment `added` before there was such a one.
-fn sibling(added: usize) -> usize {
-    added - (added + 1).next_power_of_two() / 2
-}
-
-/// What tells the keys of a set apart: bits of the hash that do not choose the set, and never those of an empty place.
-fn tag(hash: u64) -> u8 {
-    (hash >> 57) as u8 | 0x80
-}
-
-/// The place of its set that a key is put into, if that is free.
-fn first_way(hash: u64) -> usize {
-    (hash >> 54) as usize % WAYS
-}
-
-fn free_way(tags: [u8; WAYS], hash: u64) -> Option<usize> {
-    let first = first_way(hash);
-    if tags[first] == EMPTY { Some(first) } else { ways(tags, EMPTY).next() }
-}
-
-/// The places of a set that have this tag.
-fn ways(tags: [u8; WAYS], tag: u8) -> impl Iterator<Item = usize> {
-    // All eight are compared at once: the highest bit of each byte that is equal is set.
-    const LOW: u64 = u64::from_le_bytes([0x01; WAYS]);
-    const HIGH: u64 = u64::from_le_bytes([0x80; WAYS]);
-    let differing = u64::from_le_bytes(tags) ^ (LOW * u64::from(tag));
-    // Without a carry from one byte to the next, which would find some that are not.
-    let mut equal = !(((differing & !HIGH) + !HIGH) | differing) & HIGH;
-    std::iter::from_fn(move || {
-        let way = (equal != 0).then(|| equal.trailing_zeros() as usize / 8);
-        equal &= equal.wrapping_sub(1);
-        way
-    })
+    segments * (PLACES * (size_of::<Place>() + 1) + SETS * 2)
 }
 
 #[cfg(test)]
@@ -368,6 +371,10 @@ mod tests {
         keys.iter().filter(|key| front.get(Hashed::new(key), 0).is_some()).count()
     }
 
+    fn held(front: &Front) -> impl Iterator<Item = &Held> {
+        front.segments.iter().flat_map(|segment| &segment.places[..]).filter_map(|place| place.0.as_ref())
+    }
+
     #[test]
     fn it_grows_to_hold_what_is_read_and_shrinks_with_its_room() {
         let (mut front, keys) = (Front::default(), keys(3_000));
@@ -376,7 +383,7 @@ mod tests {
         }
         assert!(found(&mut front, &keys) > 2_800, "{}", found(&mut front, &keys));
         fill(&mut front, &keys[..10], ROOM);
-        front.fill(Hashed::new(&keys[0]), &Entry::forever("v"), ROOM / 4);
+        while !front.fit(ROOM / 4) {}
         assert!(front.bytes() <= ROOM / 4, "{}", front.bytes());
         assert!(found(&mut front, &keys) > 500, "{}", found(&mut front, &keys));
         while !front.fit(0) {}
@@ -394,21 +401,16 @@ mod tests {
             }
         }
         assert!(front.segments.len() > 20, "{}", front.segments.len());
-        let held = found(&mut front, &keys);
-        assert!(held > 19_500, "{held}");
-        let of_places: usize = front
-            .segments
-            .iter()
-            .flat_map(|segment| &segment.places[..])
-            .filter_map(|place| Some(place.0.as_ref()?.bytes()))
-            .sum();
+        let found_before = found(&mut front, &keys);
+        assert!(found_before > 19_500, "{found_before}");
+        let of_places: usize = held(&front).map(Held::bytes).sum();
         assert_eq!(front.content_bytes, of_places);
         // Each split was undone by a merge: no entry got lost or stands where it is not looked for.
         let before = front.segments.len();
         front.split();
-        assert_eq!(found(&mut front, &keys), held);
+        assert_eq!(found(&mut front, &keys), found_before);
         front.merge();
-        assert_eq!((front.segments.len(), found(&mut front, &keys)), (before, held));
+        assert_eq!((front.segments.len(), found(&mut front, &keys)), (before, found_before));
         for key in &keys {
             assert!(front.get(Hashed::new(key), 0).is_none_or(|(entry, _)| entry.value == key));
         }
@@ -427,7 +429,6 @@ mod tests {
         for _ in 0..10 {
             fill(&mut front, &keys, 64 * ROOM);
         }
-        let places = |front: &Front| front.segments.len() * PLACES;
         for _ in 0..400 {
             for key in &keys {
                 if front.get(Hashed::new(key), 0).is_none() {
@@ -435,7 +436,8 @@ mod tests {
                 }
             }
         }
-        assert!((2 * keys.len()..5 * keys.len()).contains(&places(&front)), "{}", places(&front));
+        let places = front.segments.len() * PLACES;
+        assert!((2 * keys.len()..3 * keys.len()).contains(&places), "{places}");
     }
 
     #[test]
@@ -444,6 +446,20 @@ mod tests {
         for _ in 0..4 {
             fill(&mut front, &keys, 64 * ROOM);
         }
+
+        // The table has room enough, what it holds has not.
+        let room_bytes = 2 * table_bytes(front.segments.len());
+        let large = Entry::forever(vec![b'v'; 300]);
+        for key in keys.iter().cycle().take(400_000) {
+            front.fill(Hashed::new(key), &large, 64 * ROOM);
+        }
+        assert!(front.bytes() > room_bytes + room_bytes / 4);
+        let before = held(&front).count();
+        assert!(!front.fit_in_passing(room_bytes));
+        assert!((1..=PLACES_IN_PASSING).contains(&(before - held(&front).count())));
+        let before = held(&front).count();
+        assert!(!front.fit(room_bytes));
+        assert!((1..=PLACES_A_STEP).contains(&(before - held(&front).count())));
         let mut steps = 0;
         loop {
             let (segments, bytes) = (front.segments.len(), front.bytes());
@@ -458,18 +474,38 @@ mod tests {
         }
         assert!(front.bytes() <= ROOM && steps > 2, "{steps}");
         let found = found(&mut front, &keys);
-        assert!(found > 2_000, "{found}");
+        assert!(found > 1_000, "{found}");
+        front.free();
     }
 
     #[test]
-    fn a_hash_has_one_segment_and_its_sibling_until_that_is_there() {
-        for segments in 1..70 {
-            for hash in (0..1_000_u64).map(|number| number.wrapping_mul(0x9E37_79B9_7F4A_7C15)) {
-                let (before, now) = (segment(hash, segments), segment(hash, segments + 1));
-                assert!(before < segments);
-                assert!(now == before || now == segments && before == sibling(segments), "{segments}");
-            }
+    fn hot_is_what_was_read_often_lately() {
+        let (mut front, keys) = (Front::default(), keys(3_000));
+        for _ in 0..3 {
+            fill(&mut front, &keys, 64 * ROOM);
         }
+        let all = |front: &mut Front| {
+            let steps = (0..).map_while(|step| front.hot_keys(step * 100, 100));
+            let (hot, others): (Vec<_>, Vec<_>) = steps.unzip();
+            (hot.concat(), others.concat())
+        };
+        let (often, seldom) = keys.split_at(100);
+        for key in often.iter().cycle().take(400 * often.len()) {
+            front.get(Hashed::new(key), 0);
+        }
+        let there = found(&mut front, often);
+        assert!(there > 90 && found(&mut front, &seldom[..100]) > 90);
+        let is_often = |key: &&Key| often.iter().any(|often| often[..] == ***key);
+        for _ in 0..2 {
+            let (hot, others) = all(&mut front);
+            assert_eq!(hot.iter().filter(is_often).count(), there);
+            // One in 32 of those who were read once.
+            assert!(hot.len() <= there + 10, "{} and {there}", hot.len());
+            assert_eq!(hot.len() + others.len(), held(&front).count());
+        }
+        // Nobody has read them since the time before the last.
+        assert_eq!(all(&mut front).0, []);
+        assert_eq!(front.hot_keys(1 << 20, 100), None);
     }
 
     #[test]
@@ -491,20 +527,8 @@ mod tests {
     #[test]
     fn large_values_are_left_to_moka() {
         let mut front = Front::default();
-        front.fill(Hashed::new(b"k"), &Entry::forever(vec![0; VALUE_BYTES_MAX + 1]), ROOM);
+        front.fill(Hashed::new(b"k"), &Entry::forever(vec![0; ENTRY_BYTES_MAX]), ROOM);
         assert!(front.get(Hashed::new(b"k"), 0).is_none());
-    }
-
-    #[test]
-    fn tags_are_found_in_every_place_and_nowhere_else() {
-        let tags = [0x81, EMPTY, 0x80, 0xff, 0x81, 0x82, EMPTY, 0x81];
-        let found = |tag| ways(tags, tag).collect::<Vec<_>>();
-        assert_eq!((found(0x81), found(EMPTY)), (vec![0, 4, 7], vec![1, 6]));
-        assert_eq!((found(0x80), found(0xff), found(0x83)), (vec![2], vec![3], vec![]));
-        for tag in 0..=255 {
-            let expected: Vec<_> = (0..WAYS).filter(|&way| tags[way] == tag).collect();
-            assert_eq!(found(tag), expected, "{tag:x}");
-        }
     }
 
     #[test]
@@ -553,7 +577,7 @@ mod tests {
             front.fill(Hashed::new(key), &large, ROOM);
         }
         let (kept, taken_in) = (found(&mut front, often), found(&mut front, once));
-        assert!(before > 900 && kept > before / 3 && taken_in > 300, "{before} {kept} {taken_in}");
+        assert!(before > 900 && kept > before * 3 / 4 && taken_in > 300, "{before} {kept} {taken_in}");
     }
 
     #[test]

@@ -38,7 +38,8 @@ impl Cache {
         let mut inner = self.0.inner.borrow_mut();
         let inner = &mut *inner;
         let (slots, bytes) = inner.tiers.buffer_figures();
-        let (memory_entries, memory_bytes, memory_cap_bytes, memory_evictions) = inner.tiers.memory_figures();
+        let (memory_entries, memory_bytes, memory_cap_bytes, memory_evictions) =
+            inner.tiers.copies().figures();
         let files = inner.store.as_ref().map_or(FileBytes::default(), Store::file_bytes);
         let (checkpoints, vacuumed_pages) = inner.store.as_ref().map_or((0, 0), Store::upkeep_figures);
         let Accounting { stored_bytes, raw_bytes, .. } = inner.accounting;

@@ -52,8 +52,7 @@ impl Cache {
         // One at a time: they write the same file.
         let mut list = Arc::clone(&self.0.hot_list).lock_owned().await;
         let watch = Stopwatch::start();
-        // A large buffer must not leave the memory tier without its share.
-        let steps = self.hot_in_steps(|| watch.ms() < ms_max / 2).await;
+        let steps = self.hot_in_steps(ms_max / 2).await;
         let now_ms = self.now_ms();
         let (memory, left) = {
             let mut inner = self.0.inner.borrow_mut();
@@ -70,7 +69,7 @@ impl Cache {
         };
         let saved = blocking(move || {
             let mut picked = Picked::new(keys_max, list.room_bytes());
-            // What was read lately is in the front, so that goes first where there are too many.
+            // What was read most goes first where there are too many.
             let _ = steps.into_iter().flatten().all(|key| picked.take(key));
             memory.each_key(now_ms, |key| watch.ms() < ms_max && picked.take(key.clone()));
             let _ = left.into_iter().all(|key| picked.take(key));
@@ -81,29 +80,42 @@ impl Cache {
         self.0.inner.borrow_mut().hot_keys_saved(saved);
     }
 
-    /// Hot keys of the front and of the write buffer; others run in between. Some may be among them twice.
-    async fn hot_in_steps(&self, in_time: impl Fn() -> bool) -> Vec<Vec<Key>> {
-        let mut steps = Vec::new();
-        let mut from = 0;
-        while in_time() {
-            let Some(keys) = self.0.inner.borrow().tiers.front_keys(from, STEP) else { break };
-            steps.push(keys);
+    /// Hot keys of the front and of the write buffer, the hottest first, in about `ms_max`; others run in between. Some may
+    /// be among them twice.
+    async fn hot_in_steps(&self, ms_max: u64) -> Vec<Vec<Key>> {
+        let keys_max = self.0.config.hot_keys;
+        let watch = Stopwatch::start();
+        let (mut steps, mut others) = (Vec::new(), Vec::new());
+        let (mut from, mut found, mut found_others) = (0, 0, 0);
+        // Each has its share of the time: none may leave the next without any.
+        while watch.ms() < ms_max / 2 && found < keys_max {
+            let Some((hot, rest)) = self.0.inner.borrow_mut().tiers.copies_mut().hot_in_front(from, STEP)
+            else {
+                break;
+            };
+            found += hot.len();
+            steps.push(hot);
+            if found_others < keys_max {
+                found_others += rest.len();
+                others.push(rest);
+            }
             from += STEP;
             tokio::task::yield_now().await;
         }
-        let (mut place, mut found) = (Place::default(), 0);
+        let mut place = Place::default();
         let until = {
             let inner = self.0.inner.borrow();
             let active = inner.tiers.active();
             Place { generation: active.id(), slot: active.len() }
         };
-        while in_time() && found < self.0.config.hot_keys {
+        while watch.ms() < ms_max && found < keys_max {
             let now_ms = self.now_ms();
             let Some(keys) = self.0.inner.borrow().hot_in_buffer(&mut place, until, now_ms) else { break };
             found += keys.len();
             steps.push(keys);
             tokio::task::yield_now().await;
         }
+        steps.append(&mut others);
         steps
     }
 }

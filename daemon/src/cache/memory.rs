@@ -35,6 +35,8 @@ const KEYS_A_LOOK: u32 = 32;
 pub struct Memory {
     cache: Option<Cache<Key, Copy, foldhash::fast::RandomState>>,
     cap_bytes: u64,
+    /// Whether copies leave at some age.
+    ages: bool,
     /// Grows with every flush; copies of an earlier epoch no longer count.
     epoch: Arc<AtomicU64>,
     evictions: Arc<AtomicU64>,
@@ -62,7 +64,7 @@ impl Memory {
             builder
                 .max_capacity(cap_bytes - cap_bytes / FRONT_SHARE)
                 .weigher(|key: &Key, copy: &Copy| {
-                    u32::try_from(key.len() + copy.entry.value.len() + ENTRY_OVERHEAD_BYTES)
+                    u32::try_from(key.len() + packed::bytes(&copy.entry.value) + ENTRY_OVERHEAD_BYTES)
                         .unwrap_or(u32::MAX)
                 })
                 .eviction_listener(move |_, _, cause| {
@@ -72,7 +74,14 @@ impl Memory {
                 })
                 .build_with_hasher(foldhash::fast::RandomState::default())
         });
-        Self { cache, cap_bytes, epoch: Arc::default(), evictions, removed: Arc::default() }
+        Self {
+            cache,
+            cap_bytes,
+            ages: max_age.is_some(),
+            epoch: Arc::default(),
+            evictions,
+            removed: Arc::default(),
+        }
     }
 
     /// Keys whose rows the keeper has removed.
@@ -147,10 +156,11 @@ impl Memory {
         self.cache.as_ref().is_none_or(|cache| cache.weighted_size() >= self.cap_bytes / 10 * 9)
     }
 
-    /// Whether nothing has to go for long yet: below three quarters of the cap.
+    /// Whether it makes a difference that copies are told to have been read: for which of them stays, once moka begins to
+    /// count how often each is asked for, which is at half of its room; or for how long they stay in any case.
     #[must_use]
-    pub fn is_roomy(&self) -> bool {
-        self.cache.as_ref().is_some_and(|cache| cache.weighted_size() < self.cap_bytes / 4 * 3)
+    pub fn wants_reads(&self) -> bool {
+        self.ages || self.cache.as_ref().is_some_and(|cache| cache.weighted_size() >= self.cap_bytes / 5 * 2)
     }
 
     /// Gives the keys of all copies that count to `found`, in no order, until it says that it has enough.

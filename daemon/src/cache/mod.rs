@@ -19,10 +19,12 @@ mod clean;
 mod commit;
 mod count;
 mod cursors;
+mod fitting;
 mod front;
 mod gauges;
 mod hold;
 mod hot;
+mod in_memory;
 mod loads;
 mod look_up;
 mod memory;
@@ -96,6 +98,8 @@ struct Shared {
     work: Notify,
     /// There are rows to load.
     wanted: Notify,
+    /// The front takes more than it may.
+    front_is_behind: Notify,
     /// A merge has ended or is held up, or there is a spare journal: who waits for room or a merge looks again.
     changed: Notify,
     /// The daemon cannot go on; the reason is in `fatal_error`.
@@ -201,6 +205,7 @@ impl Cache {
             clock,
             work: Notify::new(),
             wanted: Notify::new(),
+            front_is_behind: Notify::new(),
             changed: Notify::new(),
             fatal: CancellationToken::new(),
             fatal_error: RefCell::default(),
@@ -252,6 +257,9 @@ impl Cache {
         }
         if tiers.has_pending() {
             self.0.work.notify_one();
+        }
+        if tiers.copies().front_is_behind() {
+            self.0.front_is_behind.notify_one();
         }
         done
     }

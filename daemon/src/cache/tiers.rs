@@ -14,6 +14,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::front::Front;
+use super::in_memory::InMemory;
 use super::loads::{Loads, Row, Ticket};
 pub use super::look_up::{LookUp, Source, Wanted};
 use super::memory::Memory;
@@ -29,9 +30,7 @@ pub struct Tiers {
     pending: Generation,
     active: Generation,
     sealed: Option<Arc<Generation>>,
-    memory: Memory,
-    /// Before the memory tier, and part of it.
-    front: Front,
+    copies: InMemory,
     loads: Loads,
     /// Whether the main file had no row when the sealed generation, if any, began to be merged: then every key that the
     /// buffer lacks is absent, and no read is needed to say so.
@@ -54,8 +53,7 @@ impl Tiers {
             pending: Generation::new(PENDING),
             active: Generation::new(active_id),
             sealed: recovered,
-            memory,
-            front: Front::default(),
+            copies: InMemory::new(memory),
             loads: Loads::default(),
             main_empty: main_rows == 0,
             releases: 0,
@@ -92,32 +90,7 @@ impl Tiers {
             Some(Err(error)) => return LookUp::Failed(Rc::clone(error)),
             None => {}
         }
-        self.in_memory(hashed, now_ms)
-    }
-
-    fn in_memory(&mut self, key: Hashed<'_>, now_ms: i64) -> LookUp {
-        if let Some((entry, tell)) = self.front.get(key, now_ms) {
-            if tell {
-                // Which entries are hot matters only where others have to go. It may have gone from there meanwhile, and is
-                // still current: the buffer lacks the key.
-                if !self.memory.is_roomy() && !self.memory.note_read(key.key()) {
-                    self.memory.fill(&key.key().into(), &entry);
-                }
-                self.fit_front();
-            }
-            return LookUp::Known(Some(entry), Source::Memory);
-        }
-        match self.memory.get(key.key()) {
-            Some(entry) if entry.deadline.passed(now_ms) => {
-                self.memory.drop_expired(key.key());
-                LookUp::Known(None, Source::Memory)
-            }
-            Some(entry) => {
-                self.front.fill(key, &entry, self.memory.spare_bytes());
-                LookUp::Known(Some(entry), Source::Memory)
-            }
-            None => LookUp::Unknown,
-        }
+        self.copies.look_up(hashed, now_ms)
     }
 
     /// Notes a write of this turn; it takes effect with [`publish`](Self::publish).
@@ -153,13 +126,12 @@ impl Tiers {
         let mut front = None;
         if self.pending.flushed() {
             self.loads.flushed();
-            self.memory.flush();
-            front = Some(std::mem::take(&mut self.front));
+            front = Some(self.copies.flush());
         }
-        let Self { pending, active, loads, front: kept, .. } = self;
+        let Self { pending, active, loads, copies, .. } = self;
         let flushed = active.absorb(pending, |key| {
             loads.written(key.key());
-            kept.remove(key);
+            copies.written(key);
         });
         flushed.zip(front)
     }
@@ -175,7 +147,7 @@ impl Tiers {
         // About as much will be written again.
         let next = Generation::with_capacity(self.active.id() + 1, self.active.len());
         let mut sealed = std::mem::replace(&mut self.active, next);
-        sealed.seal(self.memory.epoch());
+        sealed.seal(self.memory().epoch());
         let sealed = Arc::new(sealed);
         self.sealed = Some(Arc::clone(&sealed));
         sealed
@@ -186,12 +158,8 @@ impl Tiers {
     pub fn release(&mut self, generation: u64, main_rows: i64) -> (Option<Arc<Generation>>, Front) {
         debug_assert_eq!(self.sealed.as_ref().map(|sealed| sealed.id()), Some(generation));
         self.main_empty = main_rows == 0;
-        let mut front = Front::default();
-        if self.main_empty {
-            // Copies may outlive rows that were evicted. From here on their keys are absent, and must stay so.
-            std::mem::swap(&mut front, &mut self.front);
-            self.memory.flush();
-        }
+        // Copies may outlive rows that were evicted. From here on their keys are absent, and must stay so.
+        let front = if self.main_empty { self.copies.flush() } else { Front::default() };
         self.releases += 1;
         (self.sealed.take(), front)
     }
@@ -199,18 +167,7 @@ impl Tiers {
     /// Has the processor reach for the memory that look-ups will read, of [`FETCHED_MAX`](crate::buffer::FETCHED_MAX) keys.
     pub fn fetch(&self, hashes: &[u64]) {
         self.active.fetch_values(hashes);
-        self.front.fetch(hashes);
-    }
-
-    /// Has the front give up what the memory tier has taken since, or a part of it: true if no more is left to do.
-    /// Look-ups do so too, where there are any.
-    pub fn fit_front(&mut self) -> bool {
-        self.front.fit(self.memory.spare_bytes())
-    }
-
-    /// Empties the front, which fills again from the memory tier.
-    pub fn take_front(&mut self) -> Front {
-        std::mem::take(&mut self.front)
+        self.copies.fetch(hashes);
     }
 
     /// Keeps the memory tier's copy of `key`, if it has one and no tier above knows the key, as if it had been loaded for
@@ -256,17 +213,15 @@ impl Tiers {
         if (current && !above || planted(Bug::StaleFill))
             && let Some(entry) = copy
         {
-            self.memory.fill(key, &entry);
+            self.copies.fill(key, &entry);
         }
     }
 
     /// The row of a key that [`look_up`](Self::look_up) did not know and nobody [loads](Self::is_loading) was read at once, with
     /// nothing in between: it is current. Keeps a copy in the memory tier; the entry, unless its deadline has passed.
-    pub fn read_at_once(&self, key: &[u8], row: Option<Entry>, now_ms: i64) -> Option<Entry> {
+    pub fn read_at_once(&mut self, key: &[u8], row: Option<Entry>, now_ms: i64) -> Option<Entry> {
         let entry = row.filter(|entry| !entry.deadline.passed(now_ms))?;
-        if self.memory.is_on() {
-            self.memory.fill(&key.into(), &entry);
-        }
+        self.copies.fill(key, &entry);
         Some(entry)
     }
 
@@ -379,23 +334,21 @@ impl Tiers {
         self.releases
     }
 
-    /// See [`Memory::figures`]; the bytes are those of the front as well.
+    /// The memory tier.
     #[must_use]
-    pub fn memory_figures(&self) -> (u64, u64, u64, u64) {
-        let (entries, bytes, cap_bytes, evictions) = self.memory.figures();
-        (entries, bytes + self.front.bytes() as u64, cap_bytes, evictions)
-    }
-
-    /// See [`Front::keys`].
-    #[must_use]
-    pub fn front_keys(&self, from: usize, places: usize) -> Option<Vec<Key>> {
-        self.front.keys(from, places)
+    pub fn copies(&self) -> &InMemory {
+        &self.copies
     }
 
     /// The memory tier.
+    pub fn copies_mut(&mut self) -> &mut InMemory {
+        &mut self.copies
+    }
+
+    /// moka's part of it.
     #[must_use]
     pub fn memory(&self) -> &Memory {
-        &self.memory
+        self.copies.memory()
     }
 }
 
@@ -407,9 +360,9 @@ mod tests {
     impl Tiers {
         /// As [`publish`](Self::publish), and the front keeps what it holds.
         pub(crate) fn publish_past_the_front(&mut self) {
-            let front = std::mem::take(&mut self.front);
+            let front = self.copies.take_front();
             drop(self.publish());
-            self.front = front;
+            self.copies.give_back_front(front);
         }
 
         /// As [`want`](Self::want) without looking again.

@@ -93,7 +93,7 @@ impl Connection {
                     let received = &self.client.input_bytes;
                     received.set(received.get() + bytes as u64);
                     self.received = Stopwatch::start();
-                    self.now = Some(self.received);
+                    self.just_received = true;
                     self.client.active_ms.set(self.host.cache.clock().ms_at(self.received));
                     return Ok(());
                 }

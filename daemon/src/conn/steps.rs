@@ -27,13 +27,19 @@ const LOAD_AHEAD: usize = 256;
 const BIG_WORDS: usize = 64;
 const BIG_BYTES: usize = 64 << 10;
 
+/// Input that takes about a microsecond to parse.
+const PARSED_AT_ONCE_BYTES: usize = 4 << 10;
+
 impl Connection {
     /// Runs requests from `next` on for as long as they need nothing but the cache as it is.
     pub(super) fn run_steps(&mut self, next: &mut usize) -> Pause {
-        let Self { host, client, input, output, requests, missing, unsettled, turn, answered, now, .. } =
-            self;
-        // A look at the clock costs as much as a look-up. Parsing is all there was in between.
-        let now = now.take().unwrap_or_else(Stopwatch::start);
+        let Self { host, client, input, output, requests, missing, unsettled, turn, answered, .. } = self;
+        // A look at the clock costs as much as a look-up. Where little was parsed, no time has passed.
+        let now = if std::mem::take(&mut self.just_received) && input.bytes().len() <= PARSED_AT_ONCE_BYTES {
+            self.received
+        } else {
+            Stopwatch::start()
+        };
         if host.cache.is_held() {
             return Pause::Held;
         }

@@ -221,7 +221,8 @@ impl World {
         self.look(at);
         if self.readers[at].noted && (self.bug == Bug::UnsharedReads || !self.tiers.is_loading(KEY)) {
             self.readers[at].noted = false;
-            let version = self.version_of(self.tiers.read_at_once(KEY, self.disk.clone(), NOW_MS));
+            let row = self.tiers.read_at_once(KEY, self.disk.clone(), NOW_MS);
+            let version = self.version_of(row);
             self.returned(at, version);
         }
     }
