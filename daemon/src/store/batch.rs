@@ -91,11 +91,12 @@ impl BatchEncoder {
         self.writes
     }
 
-    /// Starts the next batch, keeping the memory unless a huge batch made it huge.
+    /// Starts the next batch, keeping the memory unless it is huge and the batch did not need a quarter of it.
     pub fn clear(&mut self) {
         const KEEP_BYTES: usize = 1 << 20;
+        let needed = 4 * self.bytes.len();
         self.bytes.clear();
-        self.bytes.shrink_to(KEEP_BYTES);
+        self.bytes.shrink_to(needed.max(KEEP_BYTES));
         self.writes = 0;
         self.value_bytes = 0;
     }
