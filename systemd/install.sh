@@ -118,7 +118,9 @@ install_files() {
         put "$page" "$man/man${page##*.}/${page##*/}"
     done
     for example in "$here"/examples/*.conf "$here/larder.toml.example"; do
-        put "$example" "$doc/examples/${example##*/}"
+        install -d -m 0755 "$doc/examples"
+        sed "s|/usr/bin/larderd|$prefix/bin/larderd|g" "$example" > "$doc/examples/${example##*/}"
+        chmod 0644 "$doc/examples/${example##*/}"
     done
     if [ "$scope" = system ]; then
         put "$here/sysusers.d/larder.conf" "$destdir$prefix/lib/sysusers.d/larder.conf"

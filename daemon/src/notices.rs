@@ -190,7 +190,7 @@ impl Notices {
 
     /// A key was read and is not there.
     pub fn missed(&mut self, key: &[u8]) {
-        if self.told.tells(Sort::Missed) {
+        if self.told.tells(Sort::Missed) && self.committed.len() < UNTAKEN_MAX {
             // Nothing was changed, so there is no commit to wait for.
             self.committed.push(Notice { sort: Sort::Missed, event: "keymiss", key: key.into() });
         }
@@ -200,6 +200,12 @@ impl Notices {
         if self.told.tells(sort) {
             self.uncommitted.push(Notice { sort, event, key: key.into() });
         }
+    }
+
+    /// Whether there is something to tell.
+    #[must_use]
+    pub fn are_due(&self) -> bool {
+        !self.committed.is_empty()
     }
 
     /// What was noted is committed. Whether there is something to tell.

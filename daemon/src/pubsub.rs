@@ -77,7 +77,7 @@ impl Channels {
     }
 
     /// Subscribes `client`; nothing happens where it is subscribed already.
-    pub fn subscribe(&self, kind: Kind, name: &Bytes, client: &Rc<Client>) {
+    pub fn subscribe(&self, kind: Kind, name: &Bytes, client: &Rc<Client>) -> bool {
         let subscriptions = &mut *client.subscriptions.borrow_mut();
         let new = match kind {
             Kind::Channel => subscriptions.channels.insert(name.clone()),
@@ -98,6 +98,7 @@ impl Channels {
                 listeners.insert(client.id, Rc::clone(client));
             }
         }
+        new
     }
 
     /// Ends a subscription of `client`, if there is one.

@@ -95,10 +95,32 @@ fn commands_are_held_back_while_paused() {
         admin.check("CLIENT UNPAUSE", "+OK");
         waiting.join().unwrap().check("GET k", "=v");
     });
+    admin.check("CLIENT PAUSE 60000 WRITE", "+OK");
+    thread::scope(|scope| {
+        let mut flusher = daemon.client();
+        let waiting = scope.spawn(move || flusher.check("FLUSHALL", "+OK"));
+        thread::sleep(Duration::from_millis(50));
+        reader.check("GET k", "=v");
+        admin.check("CLIENT UNPAUSE", "+OK");
+        waiting.join().unwrap();
+    });
+    reader.check("SET k v", "+OK");
     admin.check("CLIENT PAUSE 100", "+OK");
     // Held back for a tenth of a second, and then answered.
     reader.check("GET k", "=v");
     assert_eq!(admin.int("DBSIZE"), 1);
+}
+
+#[test]
+fn what_is_named_very_often_is_refused() {
+    let daemon = Daemon::start(&[]);
+    let mut client = daemon.client();
+    for (command, word) in [("LATENCY HISTOGRAM", "get"), ("CONFIG GET", "m*"), ("CLIENT LIST ID", "1")] {
+        let request = |words: usize| format!("{command}{}", format!(" {word}").repeat(words));
+        assert!(!matches!(client.cmd(&request(1_024)), Reply::Error(_)), "{command}");
+        let refused = client.cmd(&request(1_025)).to_string();
+        assert!(refused.contains("more than 1024 names"), "{refused}");
+    }
 }
 
 #[test]

@@ -145,6 +145,30 @@ fn changes_of_keys_are_told_where_that_is_switched_on() {
     worker.check("SET quiet w", "+OK");
     worker.check("DEL quiet", ":1");
     assert_eq!(changes(&mut listener, 1), ["del quiet"]);
+    // A read that finds nothing commits nothing, and is told all the same.
+    worker.check("CONFIG SET notify-keyspace-events Em", "+OK");
+    worker.check("GET quiet", "nil");
+    assert_eq!(changes(&mut listener, 1), ["keymiss quiet"]);
+}
+
+#[test]
+fn who_names_a_channel_twice_is_greeted_once() {
+    let daemon = Daemon::start(&[]);
+    let mut listener = daemon.client();
+    listener.send(b"SUBSCRIBE larder:stats larder:stats\r\nUNSUBSCRIBE larder:stats\r\n").unwrap();
+    let mut kinds = Vec::new();
+    loop {
+        let Reply::Array(words) = listener.read().unwrap() else { panic!("a message is an array") };
+        let kind = words[0].to_string();
+        let ended = kind.contains("unsubscribe");
+        kinds.push(kind);
+        if ended {
+            break;
+        }
+    }
+    let confirmations = kinds.iter().filter(|kind| kind.contains("subscribe")).count();
+    assert_eq!(confirmations, 3, "{kinds:?}");
+    assert!(kinds.iter().rposition(|kind| !kind.contains("subscribe")) < Some(kinds.len() - 2), "{kinds:?}");
 }
 
 #[test]

@@ -73,6 +73,7 @@ fn on_screen(options: &Options) -> io::Result<u8> {
     let look = Look { theme: Theme::new(options.palette, options.depth), symbols: options.symbols };
     let mut app = App::new(&options.socket.display().to_string(), clock::now_ms());
     app.allow_writes = options.allow_writes;
+    app.interval_ms = options.interval_ms;
     let (sender, receiver) = sync_channel(WAITING_MAX);
     // Before the terminal is taken, so that no signal finds it taken and nobody listening.
     signals::listen(sender.clone())?;

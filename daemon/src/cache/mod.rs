@@ -258,6 +258,9 @@ impl Cache {
         if tiers.has_pending() {
             self.0.work.notify_one();
         }
+        if notices.are_due() {
+            self.0.noticed.notify_one();
+        }
         if tiers.copies().front_is_behind() {
             self.0.front_is_behind.notify_one();
         }

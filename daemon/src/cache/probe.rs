@@ -34,6 +34,8 @@ impl Cache {
     /// # Errors
     /// Where what was committed is not visible, a row cannot be read, or the daemon is about to end.
     pub async fn probe(&self) -> Result<(), CommandError> {
+        // Who has the turn to itself may give it up, and all that is written in it.
+        self.unheld().await;
         let turn = {
             let mut inner = self.0.inner.borrow_mut();
             let inner = &mut *inner;

@@ -24,7 +24,7 @@ pub(super) static SPEC: Spec = Spec {
 };
 
 /// Names that INFO and DOCS describe in one request: many more than there are commands.
-const NAMES_MAX: usize = 1_024;
+pub(super) const NAMES_MAX: usize = 1_024;
 
 fn run(request: Request<'_>, _: &Rc<Client>, _: &Host) -> Result<Reply, CommandError> {
     let Some(subcommand) = request.get(0) else {

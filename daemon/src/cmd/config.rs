@@ -8,6 +8,8 @@ use std::rc::Rc;
 
 use larder_protocol::{Reply, Request};
 
+use super::args::pattern;
+use super::command::NAMES_MAX;
 use super::help::subcommands;
 use super::subcommands::misused;
 use super::{Class, Client, Group, Host, Keys, Run, Spec, args};
@@ -33,7 +35,7 @@ pub(super) static SPEC: Spec = Spec {
 
 fn run(request: Request<'_>, _: &Rc<Client>, host: &Host) -> Result<Reply, CommandError> {
     match &request.arg(0).to_ascii_lowercase()[..] {
-        b"get" => Ok(get(request, host)),
+        b"get" => get(request, host),
         b"set" if request.len().is_multiple_of(2) => set(request, host),
         b"set" => Err(CommandError::Arity("config|set")),
         b"resetstat" => {
@@ -49,14 +51,18 @@ fn run(request: Request<'_>, _: &Rc<Client>, host: &Host) -> Result<Reply, Comma
     }
 }
 
-fn get(request: Request<'_>, host: &Host) -> Reply {
-    let patterns: Vec<_> = request.tail(1).map(|word| Pattern::glob(&word.to_ascii_lowercase())).collect();
+fn get(request: Request<'_>, host: &Host) -> Result<Reply, CommandError> {
+    if request.len() > 2 + NAMES_MAX {
+        return Err(CommandError::TooManyNames { limit: NAMES_MAX });
+    }
+    let glob = |word| pattern(word).map(|word| Pattern::glob(&word.to_ascii_lowercase()));
+    let patterns = request.tail(1).map(glob).collect::<Result<Vec<_>, _>>()?;
     let wanted = |name: &str| patterns.iter().any(|pattern| pattern.matches(name.as_bytes()));
     let settings = host.settings();
     let own = SETTINGS.iter().filter_map(|setting| Some((setting.name, settings.get(setting.name)?)));
     let redis = IN_REDIS_TERMS.iter().map(|row| (row.name, (row.get)(&settings)));
     let found = own.chain(redis).filter(|(name, _)| wanted(name));
-    Reply::Map(found.map(|(name, value)| (Reply::bulk(name), Reply::bulk(value))).collect())
+    Ok(Reply::Map(found.map(|(name, value)| (Reply::bulk(name), Reply::bulk(value))).collect()))
 }
 
 /// What clients and tools look up by Redis's names, answered so that they draw the right conclusions.

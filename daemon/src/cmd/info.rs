@@ -184,7 +184,8 @@ fn human(bytes: u64) -> String {
 }
 
 fn persistence(_: &Host, snapshot: &Snapshot) -> String {
-    let failed = int(snapshot, Stat::WriteErrors) > 0;
+    // Of the writes now, as with Redis, and not of any before: who watches it would be told for ever.
+    let failed = int(snapshot, Stat::DiskFull) != 0;
     let last_s = int(snapshot, Stat::SyncLastTimeMs) / 1_000;
     fields([
         ("loading", "0".into()),

@@ -93,9 +93,10 @@ fn subscribe(
     let mut messages = Vec::with_capacity(request.len());
     for name in request.args() {
         let name = Bytes::copy_from_slice(name);
-        host.channels.subscribe(kind, &name, client);
+        let new = host.channels.subscribe(kind, &name, client);
         messages.push(confirmation(words(kind).0, Reply::Bulk(name.clone()), client));
-        if kind == Kind::Channel {
+        // Once, however often the name is given: a backlog is large.
+        if new && kind == Kind::Channel {
             let greeting = host.stream.greeting(&name, host).into_iter();
             messages.extend(greeting.map(|json| {
                 Reply::Push(vec![Reply::bulk("message"), Reply::Bulk(name.clone()), Reply::bulk(json)])

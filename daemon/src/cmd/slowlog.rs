@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use larder_protocol::{Reply, Request};
 
+use super::command::NAMES_MAX;
 use super::help::subcommands;
 use super::subcommands::misused;
 use super::{Class, Client, Family, Group, Host, Keys, REGISTRY, Spec, args, find};
@@ -69,6 +70,7 @@ fn latency(request: Request<'_>, _: &Rc<Client>, host: &Host) -> Result<Reply, C
     match &request.arg(0).to_ascii_lowercase()[..] {
         b"latest" | b"history" => Ok(Reply::Array(Vec::new())),
         b"reset" => Ok(Reply::Int(0)),
+        b"histogram" if request.len() > 2 + NAMES_MAX => Err(CommandError::TooManyNames { limit: NAMES_MAX }),
         b"histogram" => Ok(histograms(request, host)),
         b"doctor" => Ok(Reply::text(
             "Commits, merges and clean-ups are timed all along: STATS disk and STATS cleanup have the figures, SLOWLOG GET the slow commands.\n",

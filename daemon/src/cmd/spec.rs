@@ -260,7 +260,10 @@ impl Spec {
     pub fn is_held_back_by(&self, paused: Paused) -> bool {
         match paused {
             Paused::All => self.name != "client",
-            Paused::Writes => self.class.taking().is_some() || matches!(self.name, "exec" | "publish"),
+            Paused::Writes => {
+                self.class.taking().is_some()
+                    || matches!(self.name, "exec" | "publish" | "flushall" | "flushdb")
+            }
         }
     }
 

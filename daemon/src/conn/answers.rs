@@ -50,9 +50,10 @@ impl Connection {
     fn replace_unsettled(&mut self, error: &CommandError) {
         let answered = std::mem::take(self.output.bytes_mut());
         let output = self.output.bytes_mut();
-        let reply = Reply::error(error.to_string());
         let mut copied_to = 0;
         for (range, wire) in &self.unsettled {
+            self.host.cache.count(Stat::CommandErrors, 1);
+            let reply = Reply::error(self.host.error_text(error));
             output.extend_from_slice(&answered[copied_to..range.start]);
             encode(&reply, *wire, output);
             copied_to = range.end;

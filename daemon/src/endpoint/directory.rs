@@ -190,7 +190,7 @@ fn check_owned(path: &Path, metadata: &Metadata, us: u32) -> Result<(), Endpoint
         path: path.to_path_buf(),
         what: format!("belongs to user {} and not to user {us} or root", metadata.uid()),
         consequence: "its owner could replace what is there",
-        advice: "change its owner, run larderd as that user, or name another place with --socket and --data",
+        advice: "run larderd as that user, or name another place with --socket and --data",
     })
 }
 

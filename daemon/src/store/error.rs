@@ -107,8 +107,8 @@ pub enum StoreError {
         /// How much is.
         free_bytes: u64,
     },
-    /// A journal holds commits that SQLite does not come to.
-    #[error("{} holds writes behind a damaged place", path.display())]
+    /// A journal holds commits that SQLite does not come to, or fewer than were forced to disk.
+    #[error("{} lacks writes that had been forced to disk, or holds some behind a damaged place", path.display())]
     CutShort {
         /// The file.
         path: PathBuf,

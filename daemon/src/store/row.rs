@@ -64,6 +64,10 @@ impl Packer {
 
     /// Compresses `value` if it is large enough and becomes enough smaller: the length of the result.
     fn compress(&mut self, value: &[u8]) -> Option<usize> {
+        // The value before has been stored by now.
+        if self.packed.capacity() > KEEP_BYTES {
+            self.packed = Vec::new();
+        }
         if value.len() < self.compression.from_bytes? {
             return None;
         }
@@ -73,11 +77,7 @@ impl Packer {
         }
         // A buffer this short ends the attempt as soon as it is clear that it does not pay.
         self.packed.resize(value.len() - value.len() / WORTHWHILE, 0);
-        let len = self.compressor.as_mut()?.compress_to_buffer(value, self.packed.as_mut_slice()).ok();
-        if self.packed.capacity() > KEEP_BYTES && len.is_none() {
-            self.packed = Vec::new();
-        }
-        len
+        self.compressor.as_mut()?.compress_to_buffer(value, self.packed.as_mut_slice()).ok()
     }
 }
 
@@ -176,6 +176,15 @@ mod tests {
         }
         let mut never = Packer::new(Compression { from_bytes: None, level: 3 });
         assert!(never.pack(b"key", &entry(text(10_000)), 7).raw_bytes.is_none());
+    }
+
+    #[test]
+    fn the_memory_of_a_large_value_is_given_back_with_the_next() {
+        let mut packer = Packer::new(COMPRESSION);
+        packer.pack(b"key", &entry(text(16 << 20)), 7);
+        assert!(packer.packed.capacity() > KEEP_BYTES);
+        packer.pack(b"key", &entry(text(10)), 7);
+        assert!(packer.packed.capacity() <= KEEP_BYTES);
     }
 
     #[test]

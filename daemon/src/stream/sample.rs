@@ -92,7 +92,7 @@ fn clients(host: &Host) -> Vec<Client> {
                 id: client.id as i64,
                 pid: client.peer.pid.map(i64::from),
                 comm: client.program().to_owned(),
-                uid: Some(i64::from(client.peer.uid)),
+                uid: client.peer.tcp.is_none().then(|| i64::from(client.peer.uid)),
                 name: client.name.borrow().clone(),
                 library: format!("{library} {version}").trim().to_owned(),
                 age_ms: now_ms - client.connected_ms,

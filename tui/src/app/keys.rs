@@ -135,7 +135,14 @@ fn copy(app: &mut App) -> Option<Effect> {
 
 fn typed(app: &mut App, key: Key) -> Option<Effect> {
     match key {
-        Key::Enter => app.overlay = Overlay::None,
+        Key::Enter => {
+            app.overlay = Overlay::None;
+            // What is shown is what is applied: the last that could be.
+            if app.filter_error {
+                app.filter_text =
+                    app.filter.as_ref().map_or_else(String::new, |filter| filter.as_str().to_owned());
+            }
+        }
         Key::Esc => {
             app.overlay = Overlay::None;
             app.filter_text.clear();

@@ -71,6 +71,8 @@ pub struct App {
     pub retry_at_ms: i64,
     /// Local time of the first word of this connection.
     connected_ms: i64,
+    /// The least time between two samples that was asked for.
+    pub interval_ms: i64,
     /// The socket, as given.
     pub socket: String,
     /// Whether `c` may do what it says.
@@ -116,6 +118,7 @@ impl App {
             link: LinkState::Connecting,
             retry_at_ms: 0,
             connected_ms: now_ms,
+            interval_ms: 0,
             socket: clean(socket),
             allow_writes: false,
             cleaning: false,
@@ -153,7 +156,7 @@ impl App {
     #[must_use]
     pub fn silent_ms(&self) -> Option<i64> {
         let (since, interval) = match &self.live.sample {
-            Some(sample) => (self.live.arrived_ms, sample.interval_ms),
+            Some(sample) => (self.live.arrived_ms, sample.interval_ms.max(self.interval_ms)),
             None => (self.connected_ms, 1_000),
         };
         let silent = self.now_ms - since;

@@ -173,6 +173,18 @@ fn tables_are_sorted_by_each_column_and_reversed() {
 }
 
 #[test]
+fn samples_are_overdue_by_the_interval_that_was_asked_for() {
+    let mut watched = Watched::busy_for_keys();
+    let app = &mut watched.app;
+    app.now_ms = app.live.arrived_ms + 4_500;
+    assert_eq!(app.silent_ms(), Some(4_500));
+    app.interval_ms = 5_000;
+    assert_eq!(app.silent_ms(), None);
+    app.now_ms = app.live.arrived_ms + 15_001;
+    assert_eq!(app.silent_ms(), Some(15_001));
+}
+
+#[test]
 fn a_filter_is_typed_kept_and_dropped() {
     let mut watched = Watched::busy_for_keys();
     let app = &mut watched.app;
@@ -189,6 +201,12 @@ fn a_filter_is_typed_kept_and_dropped() {
     assert_eq!((app.overlay, app.filter_text.as_str()), (Overlay::None, "^USER:[0-9]"));
     let rows = app.rows(Table::HotKeys);
     assert!(!rows.is_empty() && rows.iter().all(|row| row.cells[0].text.starts_with("user:")));
+    // What cannot be applied is not shown as if it were.
+    char(app, '/');
+    char(app, '(');
+    assert!(app.filter_error);
+    press(app, Key::Enter);
+    assert_eq!((app.filter_error, app.filter_text.as_str()), (false, "^USER:[0-9]"));
     press(app, Key::Esc);
     assert!(app.filter.is_none());
     char(app, '/');

@@ -2,6 +2,7 @@
 
 use larder_protocol::Request;
 
+use super::super::command::NAMES_MAX;
 use super::addresses;
 use crate::access::Role;
 use crate::clients::{Client, Replies};
@@ -50,6 +51,9 @@ impl Wanted {
                 Type::parse(request.arg(2)).map(Self::Type)
             }
             (Some(word), 4..) if word.eq_ignore_ascii_case(b"id") => {
+                if request.len() > 3 + NAMES_MAX {
+                    return Err(CommandError::TooManyNames { limit: NAMES_MAX });
+                }
                 let id = |word| args::integer(word).and_then(|id| u64::try_from(id).ok());
                 let ids = request.tail(2).map(|word| id(word).ok_or(CommandError::InvalidClientId));
                 ids.collect::<Result<_, _>>().map(Self::Ids)
