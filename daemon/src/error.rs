@@ -196,9 +196,9 @@ pub enum CommandError {
     /// A command that cannot be part of a transaction.
     #[error("ERR Command not allowed inside a transaction")]
     NotWithinTransaction,
-    /// More queued than one request may hold.
+    /// More queued than one request may hold, or twice as much written or answered.
     #[error(
-        "ERR the commands queued since MULTI take more than {limit} bytes (max_value and 32 MiB); send fewer at a time"
+        "ERR the commands since MULTI, what they write or what they answer take more than {limit} bytes (by max_value and 32 MiB); send fewer"
     )]
     TransactionTooLarge {
         /// The limit.

@@ -90,9 +90,32 @@ fn nothing_runs_where_a_command_could_not_be_queued() {
         replies.into_iter().find(|reply| matches!(reply, Reply::Error(_)))
     });
     let error = too_large.expect("the queue is bounded").to_string();
-    assert!(error.contains("queued since MULTI"), "{error}");
+    assert!(error.contains("since MULTI"), "{error}");
     client.check("EXEC", "-EXECABORT Transaction discarded because of previous errors.");
     daemon.check_healthy();
+}
+
+#[test]
+fn short_commands_that_do_much_have_a_bound_together() {
+    // A request may have 33 MiB then, and what a transaction writes or answers twice as much.
+    let daemon = Daemon::start(&["--max-value", "1MiB"]);
+    let mut client = daemon.client();
+    let far: Vec<_> = (0..80).map(|number| format!("SETRANGE k{number} 1048575 x")).collect();
+    let reads = vec!["GET k0".to_owned(); 80];
+    for (requests, what) in [(far, "written"), (reads, "answered")] {
+        // DBSIZE works over several turns, so all of them do.
+        for more in [None, Some("DBSIZE".to_owned())] {
+            let requests: Vec<_> = requests.iter().chain(&more).map(String::as_str).collect();
+            let Reply::Array(answers) = transact(&mut client, &requests) else {
+                panic!("EXEC answers a list")
+            };
+            let refused = answers.iter().take(80).filter(|answer| matches!(answer, Reply::Error(_)));
+            let refused: Vec<_> = refused.map(ToString::to_string).collect();
+            assert!((10..=20).contains(&refused.len()), "{what}: {}", refused.len());
+            assert!(refused[0].contains("take more than 69206016 bytes"), "{}", refused[0]);
+        }
+    }
+    assert_eq!(client.int("STRLEN k0"), 1 << 20);
 }
 
 #[test]

@@ -149,8 +149,8 @@ impl Inner {
         let mut skipped = Vec::new();
         for key in batch {
             match (self.tiers.look_up(key, now_ms), &mut *pass) {
-                (LookUp::Known(Some(_), Source::Disk), _)
-                | (LookUp::Known(Some(_), Source::Memory), Pass::Second) => brought += 1,
+                // In memory are those that a merge brought there, in the second pass or while the others were loaded.
+                (LookUp::Known(Some(_), Source::Disk | Source::Memory), _) => brought += 1,
                 (LookUp::Known(_, Source::Buffer), Pass::First(buffered)) => buffered.push(key.clone()),
                 (LookUp::Known(..), _) => {}
                 (LookUp::Unknown, _) => skipped.push(key.clone()),

@@ -245,6 +245,12 @@ impl View<'_> {
         self.tiers.uncommitted_bytes() >= self.turn_bytes
     }
 
+    /// Bytes that wait for the commit.
+    #[must_use]
+    pub fn uncommitted_bytes(&self) -> usize {
+        self.tiers.uncommitted_bytes()
+    }
+
     /// Counts `n` of something.
     pub fn count(&mut self, stat: Stat, n: u64) {
         self.counters.add(stat, n);

@@ -266,6 +266,7 @@ async fn in_one_step(
     }
     let broken = host.cache.run_at(now, &mut missing, |view| is_broken(watch, view));
     let mut depends = false;
+    let mut bound = Bound::new(host);
     let replies = (!broken).then(|| {
         queue
             .iter()
@@ -273,6 +274,7 @@ async fn in_one_step(
                 let watch = Stopwatch::start();
                 let done = match queued.run() {
                     Run::Step(run) => host.cache.run_at(now, &mut missing, |view| {
+                        bound.check_writes(view)?;
                         view.begin_command();
                         view.name_command(queued.spec.name);
                         let done = run(queued.request.as_request(), view);
@@ -288,7 +290,7 @@ async fn in_one_step(
                     Stop::Error(error) => error,
                     Stop::Missing => CommandError::Unreadable("it was not loaded".into()),
                 });
-                answer(queued, done, &watch, host)
+                answer(queued, bound.check_answer(done), &watch, host)
             })
             .collect()
     });
@@ -324,12 +326,15 @@ async fn over_turns(
         return Ok(Reply::NilArray);
     }
     let mut replies = Vec::with_capacity(queue.len());
+    let mut bound = Bound::new(host);
     for queued in queue {
         let request = queued.request.as_request();
         let stopwatch = Stopwatch::start();
         let done = match queued.run() {
             Run::Step(run) => {
+                let bound = &bound;
                 hold.run(Box::pin(host.step(|view| {
+                    bound.check_writes(view)?;
                     view.name_command(queued.spec.name);
                     run(request, view)
                 })))
@@ -342,9 +347,59 @@ async fn over_turns(
             },
             Run::StepOrJob(..) | Run::Session(_) => unreachable!("these are not queued"),
         };
-        replies.push(answer(queued, done, &stopwatch, host));
+        replies.push(answer(queued, bound.check_answer(done), &stopwatch, host));
     }
     Ok(Reply::Array(replies))
+}
+
+/// What a transaction may write and answer, each: twice of what may be queued. Short commands can do much, such as a SETRANGE
+/// far into a key, or the same GET many times.
+struct Bound {
+    limit: usize,
+    answered: usize,
+}
+
+impl Bound {
+    fn new(host: &Host) -> Self {
+        Self { limit: 2 * host.settings().frame_limits().request_bytes, answered: 0 }
+    }
+
+    fn check_writes(&self, view: &View<'_>) -> Result<(), Stop> {
+        if view.uncommitted_bytes() < self.limit { Ok(()) } else { Err(self.exceeded().into()) }
+    }
+
+    fn check_answer(&mut self, done: Result<Reply, CommandError>) -> Result<Reply, CommandError> {
+        let reply = done?;
+        let bytes = bytes(&reply);
+        if self.answered + bytes > self.limit {
+            return Err(self.exceeded());
+        }
+        self.answered += bytes;
+        Ok(reply)
+    }
+
+    fn exceeded(&self) -> CommandError {
+        CommandError::TransactionTooLarge { limit: self.limit }
+    }
+}
+
+/// About the length of an answer.
+fn bytes(reply: &Reply) -> usize {
+    match reply {
+        Reply::Bulk(text) | Reply::Verbatim { text, .. } => text.len(),
+        Reply::StatusOwned(text) | Reply::Error(text) => text.len(),
+        Reply::Array(items) | Reply::Set(items) | Reply::Push(items) | Reply::Several(items) => {
+            items.iter().map(bytes).sum()
+        }
+        Reply::Map(pairs) => pairs.iter().map(|(key, value)| bytes(key) + bytes(value)).sum(),
+        Reply::Status(_)
+        | Reply::Int(_)
+        | Reply::Nil
+        | Reply::NilArray
+        | Reply::Double(_)
+        | Reply::Bool(_)
+        | Reply::None => 0,
+    }
 }
 
 /// Whether a watched key has changed. What was there and has been evicted meanwhile has changed as well; the keys must have
