@@ -5,10 +5,13 @@
 //! flushed, expired or evicted. Commands that work over several turns (KEYS, SCAN, DELPAT, DBSIZE, INFO) run within as
 //! well; other clients' commands wait meanwhile.
 
+mod bound;
+
 use std::rc::Rc;
 
 use larder_protocol::{OwnedRequest, Reply, Request};
 
+use self::bound::Bound;
 use super::{Class, Client, Family, Group, Host, Job, Keys, Run, Spec, check_permission, find};
 use crate::cache::{Hold, Loaded, Stop, Taking, View, Watch};
 use crate::clients::Transaction;
@@ -350,56 +353,6 @@ async fn over_turns(
         replies.push(answer(queued, bound.check_answer(done), &stopwatch, host));
     }
     Ok(Reply::Array(replies))
-}
-
-/// What a transaction may write and answer, each: twice of what may be queued. Short commands can do much, such as a SETRANGE
-/// far into a key, or the same GET many times.
-struct Bound {
-    limit: usize,
-    answered: usize,
-}
-
-impl Bound {
-    fn new(host: &Host) -> Self {
-        Self { limit: 2 * host.settings().frame_limits().request_bytes, answered: 0 }
-    }
-
-    fn check_writes(&self, view: &View<'_>) -> Result<(), Stop> {
-        if view.uncommitted_bytes() < self.limit { Ok(()) } else { Err(self.exceeded().into()) }
-    }
-
-    fn check_answer(&mut self, done: Result<Reply, CommandError>) -> Result<Reply, CommandError> {
-        let reply = done?;
-        let bytes = bytes(&reply);
-        if self.answered + bytes > self.limit {
-            return Err(self.exceeded());
-        }
-        self.answered += bytes;
-        Ok(reply)
-    }
-
-    fn exceeded(&self) -> CommandError {
-        CommandError::TransactionTooLarge { limit: self.limit }
-    }
-}
-
-/// About the length of an answer.
-fn bytes(reply: &Reply) -> usize {
-    match reply {
-        Reply::Bulk(text) | Reply::Verbatim { text, .. } => text.len(),
-        Reply::StatusOwned(text) | Reply::Error(text) => text.len(),
-        Reply::Array(items) | Reply::Set(items) | Reply::Push(items) | Reply::Several(items) => {
-            items.iter().map(bytes).sum()
-        }
-        Reply::Map(pairs) => pairs.iter().map(|(key, value)| bytes(key) + bytes(value)).sum(),
-        Reply::Status(_)
-        | Reply::Int(_)
-        | Reply::Nil
-        | Reply::NilArray
-        | Reply::Double(_)
-        | Reply::Bool(_)
-        | Reply::None => 0,
-    }
 }
 
 /// Whether a watched key has changed. What was there and has been evicted meanwhile has changed as well; the keys must have
