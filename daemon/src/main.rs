@@ -28,8 +28,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const PURGE_DELAY: &str = "MIMALLOC_PURGE_DELAY";
 
 /// glibc's settings, and the one for up to which length it copies by vectors. On AMD's processors since Zen 3 the instruction
-/// that it takes from 2 KiB on copies 4 GB/s to where it is not aligned, and vectors 50 (glibc's bug 30994; versions from 2.39
-/// know): a GET of 64 KiB took 55 instead of 20 us.
+/// that it takes from 2 KiB on copies 4 GB/s to where it is not aligned, and vectors 50 (glibc's bug 30994; newer ones know): a GET of 64 KiB took 55 instead of 20 us.
 const GLIBC_TUNABLES: &str = "GLIBC_TUNABLES";
 const COPY_BY_VECTORS: &str = "glibc.cpu.x86_rep_movsb_threshold=1073741824";
 

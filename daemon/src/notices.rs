@@ -287,6 +287,19 @@ mod tests {
     }
 
     #[test]
+    fn what_was_missed_is_due_at_once_and_never_too_much() {
+        let mut notices = Notices::default();
+        notices.missed(b"untold");
+        assert!(!notices.are_due());
+        notices.tell("Km".parse().unwrap());
+        for _ in 0..UNTAKEN_MAX + 10 {
+            notices.missed(b"k");
+        }
+        assert!(notices.are_due());
+        assert_eq!((notices.take().1.len(), notices.are_due()), (UNTAKEN_MAX, false));
+    }
+
+    #[test]
     fn removed_keys_are_noted_if_wanted_and_never_too_many() {
         let removed = Removed::default();
         removed.note(Sort::Expired, vec![(*b"a").into()]);

@@ -36,11 +36,16 @@ fn reads_go_on_writes_are_refused_and_both_return() {
         });
         assert!(refused.starts_with("FULL the write was not stored"), "{refused}");
         client.check("GET kept", "=before");
+        let last_write = |client: &mut Client| {
+            String::from_utf8_lossy(client.cmd("INFO persistence").bytes()).into_owned()
+        };
+        assert!(last_write(&mut client).contains("aof_last_write_status:err"));
         fs::remove_file(&ballast).unwrap();
         wait_until("writes to be taken again", || match client.cmd("SET again 1") {
             Reply::Simple(_) => Ok(()),
             reply => Err(reply.to_string()),
         });
+        assert!(last_write(&mut client).contains("aof_last_write_status:ok"), "it is of the last write");
         // Merging goes on as well: what was answered reaches the main file, and the journals go.
         wait_until("everything to be merged", || client.stats().is("buffer_entries", 0));
         for number in 0..answered {

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::util::{Daemon, HANG, larderd, missing, run, wait_until};
+use crate::util::{Daemon, HANG, Reply, larderd, missing, run, wait_until};
 
 /// A connection over TCP that speaks lines.
 struct Tcp(BufReader<TcpStream>);
@@ -97,6 +97,17 @@ fn tcp_without_a_password_is_for_this_machine_alone() {
     let mut tcp = Tcp::connect(port).unwrap();
     tcp.check("GET k", "+v");
     tcp.check("SET k w", "-NOPERM");
+    // Nobody knows whose it is.
+    let mut listener = daemon.client();
+    listener.check("SUBSCRIBE larder:stats", "[=subscribe =larder:stats :1]");
+    let users: Vec<_> = wait_until("a sample", || {
+        let Reply::Array(words) = listener.read().unwrap() else { panic!("a message is an array") };
+        let message: serde_json::Value = serde_json::from_slice(words[2].bytes()).unwrap();
+        let clients = message["clients"].as_array().ok_or("no sample")?;
+        Ok(clients.iter().map(|client| client["uid"].as_u64()).collect())
+    });
+    let ours = u64::from(rustix::process::getuid().as_raw());
+    assert!(users.contains(&None) && users.contains(&Some(ours)) && users.len() == 2, "{users:?}");
     tcp.check("AUTH some", "-ERR AUTH <password> called without any password configured");
     let list = daemon.client().cmd("CLIENT LIST").to_string();
     assert!(list.contains(&format!("laddr=127.0.0.1:{port} ")) && list.contains("role=read-only"), "{list}");

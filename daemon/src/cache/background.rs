@@ -271,16 +271,11 @@ impl Cache {
     fn merged(&self, inner: &mut Inner, merged: &Merged) {
         let (released, front) = inner.tiers.release(merged.generation, merged.accounting.rows);
         // This, or the keeper, frees it: not the event loop.
-        tokio::task::spawn_blocking(move || {
-            pace::by(
-                || Haste::Leisure,
-                || {
-                    front.free();
-                    if let Some(released) = released {
-                        released.free();
-                    }
-                },
-            );
+        at_leisure(move || {
+            front.free();
+            if let Some(released) = released {
+                released.free();
+            }
         });
         // What was written and read meanwhile has come into the memory tier.
         self.0.front_is_behind.notify_one();
@@ -371,6 +366,11 @@ impl Inner {
         self.at_once = AtOnce::new(None);
         self.store.take()
     }
+}
+
+/// Has `work`, which nobody waits for, done on a thread of its own: freeing what is large.
+pub(super) fn at_leisure(work: impl FnOnce() + Send + 'static) {
+    tokio::task::spawn_blocking(move || pace::by(|| Haste::Leisure, work));
 }
 
 /// Runs `work` on a thread that may block. A panic there is passed on.

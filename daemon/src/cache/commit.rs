@@ -1,9 +1,9 @@
 //! The moments at which writes become durable, visible, and due to be merged.
 
+use super::background::at_leisure;
 use super::{Cache, Config, Inner, Spare};
 use crate::clock::Stopwatch;
 use crate::error::CommandError;
-use crate::pace::{self, Haste};
 use crate::store::{CommitError, Sealed, StoreError};
 use larder_protocol::Stat;
 
@@ -44,9 +44,9 @@ impl Cache {
                     self.0.noticed.notify_one();
                 }
                 if let Some((flushed, front)) = inner.tiers.publish() {
-                    tokio::task::spawn_blocking(move || {
+                    at_leisure(move || {
                         drop(flushed);
-                        pace::by(|| Haste::Leisure, || front.free());
+                        front.free();
                     });
                 }
                 inner.counters.bump(Stat::Commits);

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use super::Cache;
-use super::background::blocking;
-use crate::pace::{self, Haste};
+use super::background::at_leisure;
 
 impl Cache {
     /// Whoever finds the front too large and has done as much as a command may leaves the rest to this.
@@ -27,7 +26,7 @@ impl Cache {
         loop {
             tokio::time::sleep(half).await;
             let front = self.0.inner.borrow_mut().tiers.copies_mut().take_front();
-            blocking(move || pace::by(|| Haste::Leisure, || front.free())).await;
+            at_leisure(move || front.free());
         }
     }
 }

@@ -6,20 +6,19 @@
 //! segment lie close together, a place is one line of the cache, and a small value lies beside its count of references
 //! ([`packed`]).
 //!
-//! The table grows by linear hashing (Litwin 1980), one segment at a time, so that no command waits for a large table to be
-//! moved. It takes the room that moka leaves, and a sixteenth of the tier's cap where moka fills its part.
+//! The table grows one segment at a time, so that no command waits for a large table to be moved. It takes the room that
+//! moka leaves, and a sixteenth of the tier's cap where moka fills its part.
 //!
 //! It holds what the main file holds, as the memory tier does, and is asked after the write buffer. A key's entry leaves
 //! when a write of it is published, and comes back only once the buffer has let go of the key, so it is never stale.
 
 mod places;
+mod table;
 
-use std::hint::black_box;
-
-use self::places::{EMPTY, PLACES, SETS, WAYS, first_way, free_way, segment, sibling, tag, ways};
-use crate::buffer::{FETCHED_MAX, Hashed};
+use self::places::{PLACES, WAYS};
+use self::table::{Held, Table, table_bytes};
+use crate::buffer::Hashed;
 use crate::entry::{Entry, Key, packed};
-use crate::pace::Steps;
 
 /// Entries that find no place left in their set before the table is a segment larger.
 const CROWDED: u32 = PLACES as u32 / 8;
@@ -27,8 +26,8 @@ const CROWDED: u32 = PLACES as u32 / 8;
 /// The table is large enough where hits are more than so many times as frequent as such entries.
 const HITS_A_CROWDED: u32 = 64;
 
-/// Where others have to make room, one entry in so many is taken in: what is asked for often soon is, and what is asked
-/// for once seldom costs one that is its place.
+/// Where others have to make room, one entry in so many is taken in: those asked for often get in soon, and one that is asked
+/// for once seldom displaces another.
 const TAKEN_IN: u32 = 4;
 
 /// Larger entries are not taken in: handing them out costs more than looking them up.
@@ -47,15 +46,10 @@ const PLACES_A_STEP: usize = 4 * PLACES;
 /// Places that a command looks at for what they hold: some microseconds.
 const PLACES_IN_PASSING: usize = 64;
 
-/// Places emptied between two looks at the clock: some ten microseconds.
-const PLACES_A_LOOK: u32 = 256;
-
 /// The front; an empty one takes no room.
 #[derive(Debug, Default)]
 pub struct Front {
-    segments: Vec<Segment>,
-    /// Of the keys and values.
-    content_bytes: usize,
+    table: Table,
     hits: u32,
     /// Entries that were to be taken in.
     filled: u32,
@@ -66,80 +60,31 @@ pub struct Front {
     hand: usize,
 }
 
-/// A part of the table. Its places are numbered through from the first segment's on.
-#[derive(Debug)]
-struct Segment {
-    /// A part of the hash for each place, [`EMPTY`] for none.
-    tags: Box<[[u8; WAYS]; SETS]>,
-    places: Box<[Place; PLACES]>,
-    /// A bit for each place of a set: whether its entry was told to be hot since the hot ones were last asked for, and in
-    /// the time before that.
-    told: Box<[(u8, u8); SETS]>,
-}
-
-/// A place begins where a line of the processor's cache does.
-#[derive(Debug, Default)]
-#[repr(align(64))]
-struct Place(Option<Held>);
-
-#[derive(Debug)]
-struct Held {
-    key: Key,
-    entry: Entry,
-}
-
-impl Held {
-    fn bytes(&self) -> usize {
-        self.key.len() + packed::bytes(&self.entry.value)
-    }
-}
-
-impl Default for Segment {
-    fn default() -> Self {
-        let places: Box<[Place]> = std::iter::repeat_with(Place::default).take(PLACES).collect();
-        let places = places.try_into().unwrap_or_else(|_| unreachable!("so many were taken"));
-        Self { tags: Box::new([[EMPTY; WAYS]; SETS]), places, told: Box::new([(0, 0); SETS]) }
-    }
-}
-
 impl Front {
     /// The entry under `key`, if it is here and its deadline has not passed, and whether moka is to be told.
     pub fn get(&mut self, key: Hashed<'_>, now_ms: i64) -> Option<(Entry, bool)> {
-        let place = self.find(key)?;
-        let held = self.held(place)?;
+        let place = self.table.find(key)?;
+        let held = self.table.held(place)?;
         if held.entry.deadline.passed(now_ms) {
-            self.take(place);
+            self.table.take(place);
             return None;
         }
         let entry = held.entry.clone();
         self.hits = self.hits.wrapping_add(1);
         let tell = one_in(TOLD, self.hits);
         if tell {
-            self.segments[place / PLACES].told[place % PLACES / WAYS].0 |= 1 << (place % WAYS);
+            self.table.mark_hot(place);
         }
         Some((entry, tell))
     }
 
-    /// Reaches for the memory that look-ups of these keys, at most [`FETCHED_MAX`], will need. One after the other they
-    /// would each wait for it; so the processor waits for all of them at once.
+    /// Has the processor reach for the memory that look-ups will need, of [`FETCHED_MAX`](crate::buffer::FETCHED_MAX) keys.
     pub fn fetch(&self, hashes: &[u64]) {
-        let mut found = [usize::MAX; FETCHED_MAX];
-        let mut length = 0;
-        for (hash, found) in hashes.iter().zip(&mut found) {
-            let Some(set) = self.set(*hash) else { return };
-            if let Some(way) = ways(self.tags(set), tag(*hash)).next() {
-                *found = set * WAYS + way;
-            }
-        }
-        for held in found.iter().filter_map(|&place| self.held(place)) {
-            length += held.entry.value.len();
-        }
-        let firsts = found.iter().filter_map(|&place| self.held(place)?.entry.value.first());
-        black_box((length, firsts.fold(0, |all, first| all ^ first)));
+        self.table.fetch(hashes);
     }
 
-    /// Takes in an entry that the memory tier has just answered with, or, where others would have to make room for it, each
-    /// so manieth. `room_bytes` is what the front may take.
+    /// Takes in an entry that the memory tier has just answered with; where others would have to make room for it, one in
+    /// [`TAKEN_IN`]. `room_bytes` is what the front may take.
     pub fn fill(&mut self, key: Hashed<'_>, entry: &Entry, room_bytes: usize) {
         let bytes = key.key().len() + packed::bytes(&entry.value);
         if bytes > ENTRY_BYTES_MAX {
@@ -149,31 +94,32 @@ impl Front {
         self.remove(key);
         let room_bytes = room_bytes.saturating_sub(bytes);
         self.grow(room_bytes);
-        let Some(set) = self.set(key.hash()) else { return };
+        let Some(set) = self.table.set(key.hash()) else { return };
         self.filled = self.filled.wrapping_add(1);
-        let free = free_way(self.tags(set), key.hash());
+        let free = self.table.free_way(set, key.hash());
         self.crowded += u32::from(free.is_none());
         if (free.is_none() || !self.fits(room_bytes)) && !one_in(TAKEN_IN, self.filled) {
             return;
         }
         let way = free.unwrap_or(self.filled as usize % WAYS);
-        self.take(set * WAYS + way);
-        if self.fit_in_passing(room_bytes) {
-            self.put(set, way, tag(key.hash()), Held { key: key.key().into(), entry: entry.clone() });
+        self.table.take(set * WAYS + way);
+        self.shed(room_bytes, PLACES_IN_PASSING);
+        if self.fits(room_bytes) {
+            self.table.put(set, way, key.hash(), Held { key: key.key().into(), entry: entry.clone() });
         }
     }
 
     /// Whether it takes no more than `room_bytes`, and the table no more than half of that, or there would be no room for what
     /// it holds.
     pub fn fits(&self, room_bytes: usize) -> bool {
-        self.bytes() <= room_bytes && table_bytes(self.segments.len()) <= room_bytes / 2
+        self.bytes() <= room_bytes && table_bytes(self.table.segments()) <= room_bytes / 2
     }
 
     /// Gives up what is more than `room_bytes`, or a part of it: true if it [fits](Self::fits) now.
     pub fn fit(&mut self, room_bytes: usize) -> bool {
         for _ in 0..SEGMENTS_A_STEP {
-            if table_bytes(self.segments.len()) > room_bytes / 2 {
-                self.merge();
+            if table_bytes(self.table.segments()) > room_bytes / 2 {
+                self.table.merge();
             }
         }
         self.shed(room_bytes, PLACES_A_STEP);
@@ -189,169 +135,76 @@ impl Front {
     /// Lets entries go, one place of at most so many after the other, until there are no more than `room_bytes`.
     fn shed(&mut self, room_bytes: usize, places: usize) {
         for _ in 0..places {
-            if self.bytes() <= room_bytes || self.content_bytes == 0 {
+            if self.bytes() <= room_bytes || self.table.content_bytes() == 0 {
                 return;
             }
-            self.hand = (self.hand + 1) % (self.segments.len() * PLACES);
-            self.take(self.hand);
+            self.hand = (self.hand + 1) % self.table.places();
+            self.table.take(self.hand);
         }
     }
 
     /// `key` was written.
     pub fn remove(&mut self, key: Hashed<'_>) {
-        if let Some(place) = self.find(key) {
-            self.take(place);
+        if let Some(place) = self.table.find(key) {
+            self.table.take(place);
         }
     }
 
     /// The keys in the next so many places from place `from` on, those that are hot and the others; `None` beyond the last.
-    /// Hot is what was told to be since the keys were asked for the time before the last.
+    /// Hot is what moka was to be told of lately: since this was asked the last time, or between that and the time before.
     pub fn hot_keys(&mut self, from: usize, places: usize) -> Option<(Vec<Key>, Vec<Key>)> {
-        let end = self.segments.len() * PLACES;
+        let end = self.table.places();
         let (mut hot, mut others) = (Vec::new(), Vec::new());
         for place in from..end.min(from + places) {
-            if let Some(held) = self.held(place) {
-                let (now, before) = self.segments[place / PLACES].told[place % PLACES / WAYS];
-                let keys = if (now | before) & 1 << (place % WAYS) == 0 { &mut others } else { &mut hot };
+            if let Some(held) = self.table.held(place) {
+                let keys = if self.table.is_hot(place) { &mut hot } else { &mut others };
                 keys.push(held.key.clone());
             }
+            // At the last place of its set.
             if place % WAYS == WAYS - 1 {
-                let told = &mut self.segments[place / PLACES].told[place % PLACES / WAYS];
-                *told = (0, told.0);
+                self.table.age(place);
             }
         }
         (from < end).then_some((hot, others))
     }
 
-    /// Frees it, in steps that others may come between: it may hold millions of entries.
+    /// Frees it, at the pace of the thread.
     pub fn free(self) {
-        let mut steps = Steps::every(PLACES_A_LOOK);
-        for mut segment in self.segments {
-            for place in &mut segment.places[..] {
-                drop(place.0.take());
-                steps.step();
-            }
-        }
+        self.table.free();
     }
 
     /// Bytes that the front takes: the table, keys and values. moka usually holds the same values, and counts them too.
     pub fn bytes(&self) -> usize {
-        table_bytes(self.segments.len()) + self.content_bytes
+        table_bytes(self.table.segments()) + self.table.content_bytes()
     }
 
     /// Adds a segment where there is none, or where many keys share their set and there is room for as much of
     /// everything.
     fn grow(&mut self, room_bytes: usize) {
-        let segments = self.segments.len();
-        if segments == 0 {
-            if table_bytes(1) <= room_bytes / 2 {
-                self.segments.push(Segment::default());
-            }
-        } else if self.crowded > CROWDED {
-            let seldom = self.hits.wrapping_sub(self.hits_before) / HITS_A_CROWDED > self.crowded;
-            let has_room = table_bytes(segments + 1) <= room_bytes / 2
-                && self.bytes() + self.bytes() / segments <= room_bytes;
-            if has_room && !seldom {
-                self.split();
-            }
-            self.crowded = 0;
-            self.hits_before = self.hits;
+        let segments = self.table.segments();
+        if segments > 0 && self.crowded <= CROWDED {
+            return;
         }
-    }
-
-    /// Adds a segment, with what belongs there of the one whose keys it shares.
-    fn split(&mut self) {
-        let (segments, added) = (self.segments.len() + 1, self.segments.len());
-        let mut new = Segment::default();
-        let former = &mut self.segments[sibling(added)];
-        for (at, place) in former.places.iter_mut().enumerate() {
-            if let Some(held) = &place.0
-                && segment(Hashed::new(&held.key).hash(), segments) == added
-            {
-                new.places[at] = std::mem::take(place);
-                let (set, way) = (at / WAYS, at % WAYS);
-                new.tags[set][way] = std::mem::replace(&mut former.tags[set][way], EMPTY);
-                new.told[set] = former.told[set];
-            }
+        let seldom = segments > 0 && self.hits.wrapping_sub(self.hits_before) / HITS_A_CROWDED > self.crowded;
+        let as_much = self.bytes().checked_div(segments).unwrap_or(0);
+        if !seldom && table_bytes(segments + 1) <= room_bytes / 2 && self.bytes() + as_much <= room_bytes {
+            self.table.split();
         }
-        self.segments.push(new);
-    }
-
-    /// Gives up the last segment. What it holds goes back to the one it came from, as far as there is room.
-    fn merge(&mut self) {
-        let Some(mut last) = self.segments.pop() else { return };
-        let to = sibling(self.segments.len());
-        for (at, place) in last.places.iter_mut().enumerate() {
-            let Some(held) = place.0.take() else { continue };
-            self.content_bytes -= held.bytes();
-            let (hash, set) = (Hashed::new(&held.key).hash(), to * SETS + at / WAYS);
-            if !self.segments.is_empty()
-                && let Some(free) = free_way(self.tags(set), hash)
-            {
-                self.put(set, free, tag(hash), held);
-            }
-        }
-    }
-
-    /// The set for this hash, if there is a table: numbered through from the first segment's on.
-    fn set(&self, hash: u64) -> Option<usize> {
-        let segments = self.segments.len();
-        (segments > 0).then(|| segment(hash, segments) * SETS + hash as usize % SETS)
-    }
-
-    fn tags(&self, set: usize) -> [u8; WAYS] {
-        self.segments[set / SETS].tags[set % SETS]
-    }
-
-    fn held(&self, place: usize) -> Option<&Held> {
-        self.segments.get(place / PLACES)?.places[place % PLACES].0.as_ref()
-    }
-
-    fn find(&self, key: Hashed<'_>) -> Option<usize> {
-        let set = self.set(key.hash())?;
-        let same = |place: &usize| self.held(*place).is_some_and(|held| *held.key == *key.key());
-        let (tags, first) = (self.tags(set), first_way(key.hash()));
-        // Most entries are where they would first be put. The processor guesses so as well, and reaches for the place while
-        // it still waits for the tags.
-        if tags[first] == tag(key.hash()) && same(&(set * WAYS + first)) {
-            return Some(set * WAYS + first);
-        }
-        ways(tags, tag(key.hash())).map(|way| set * WAYS + way).find(same)
-    }
-
-    /// Puts an entry that is not there yet into a place of its set that is free.
-    fn put(&mut self, set: usize, way: usize, tag: u8, held: Held) {
-        self.content_bytes += held.bytes();
-        let (segment, set) = (&mut self.segments[set / SETS], set % SETS);
-        segment.tags[set][way] = tag;
-        let (now, before) = &mut segment.told[set];
-        (*now, *before) = (*now & !(1 << way), *before & !(1 << way));
-        segment.places[set * WAYS + way] = Place(Some(held));
-    }
-
-    /// Empties a place.
-    fn take(&mut self, place: usize) {
-        let segment = &mut self.segments[place / PLACES];
-        let place = place % PLACES;
-        segment.tags[place / WAYS][place % WAYS] = EMPTY;
-        let taken = segment.places[place].0.take();
-        self.content_bytes -= taken.map_or(0, |held| held.bytes());
+        self.crowded = 0;
+        self.hits_before = self.hits;
     }
 }
 
-/// True for one number in so many. Not for every so manieth: who reads in a circle would mostly have it so for the same keys
+/// True for about one number in `many`. Not for every `many`th: who reads in a circle would mostly have it so for the same keys
 /// each time round.
 fn one_in(many: u32, number: u32) -> bool {
     number.wrapping_mul(GOLDEN) < u32::MAX / many
 }
 
-fn table_bytes(segments: usize) -> usize {
-    segments * (PLACES * (size_of::<Place>() + 1) + SETS * 2)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::buffer::FETCHED_MAX;
     use crate::entry::Deadline;
 
     const ROOM: usize = 1 << 20;
@@ -371,10 +224,6 @@ mod tests {
         keys.iter().filter(|key| front.get(Hashed::new(key), 0).is_some()).count()
     }
 
-    fn held(front: &Front) -> impl Iterator<Item = &Held> {
-        front.segments.iter().flat_map(|segment| &segment.places[..]).filter_map(|place| place.0.as_ref())
-    }
-
     #[test]
     fn it_grows_to_hold_what_is_read_and_shrinks_with_its_room() {
         let (mut front, keys) = (Front::default(), keys(3_000));
@@ -387,7 +236,7 @@ mod tests {
         assert!(front.bytes() <= ROOM / 4, "{}", front.bytes());
         assert!(found(&mut front, &keys) > 500, "{}", found(&mut front, &keys));
         while !front.fit(0) {}
-        assert_eq!((front.bytes(), front.content_bytes, found(&mut front, &keys)), (0, 0, 0));
+        assert_eq!((front.bytes(), front.table.content_bytes(), found(&mut front, &keys)), (0, 0, 0));
     }
 
     #[test]
@@ -395,32 +244,32 @@ mod tests {
         let (mut front, keys) = (Front::default(), keys(20_000));
         for _ in 0..4 {
             for key in &keys {
-                let before = front.segments.len();
+                let before = front.table.segments();
                 front.fill(Hashed::new(key), &Entry::forever(key.clone()), 64 * ROOM);
-                assert!(front.segments.len() - before <= 1);
+                assert!(front.table.segments() - before <= 1);
             }
         }
-        assert!(front.segments.len() > 20, "{}", front.segments.len());
+        assert!(front.table.segments() > 20, "{}", front.table.segments());
         let found_before = found(&mut front, &keys);
         assert!(found_before > 19_500, "{found_before}");
-        let of_places: usize = held(&front).map(Held::bytes).sum();
-        assert_eq!(front.content_bytes, of_places);
+        let of_places: usize = front.table.all().map(Held::bytes).sum();
+        assert_eq!(front.table.content_bytes(), of_places);
         // Each split was undone by a merge: no entry got lost or stands where it is not looked for.
-        let before = front.segments.len();
-        front.split();
+        let before = front.table.segments();
+        front.table.split();
         assert_eq!(found(&mut front, &keys), found_before);
-        front.merge();
-        assert_eq!((front.segments.len(), found(&mut front, &keys)), (before, found_before));
+        front.table.merge();
+        assert_eq!((front.table.segments(), found(&mut front, &keys)), (before, found_before));
         for key in &keys {
             assert!(front.get(Hashed::new(key), 0).is_none_or(|(entry, _)| entry.value == key));
         }
-        while front.segments.len() > 1 {
-            front.merge();
+        while front.table.segments() > 1 {
+            front.table.merge();
         }
         let left = found(&mut front, &keys);
         assert!(left > PLACES * 9 / 10, "{left}");
-        front.merge();
-        assert_eq!((front.bytes(), front.content_bytes), (0, 0));
+        front.table.merge();
+        assert_eq!((front.bytes(), front.table.content_bytes()), (0, 0));
     }
 
     #[test]
@@ -436,7 +285,7 @@ mod tests {
                 }
             }
         }
-        let places = front.segments.len() * PLACES;
+        let places = front.table.segments() * PLACES;
         assert!((2 * keys.len()..3 * keys.len()).contains(&places), "{places}");
     }
 
@@ -448,26 +297,26 @@ mod tests {
         }
 
         // The table has room enough, what it holds has not.
-        let room_bytes = 2 * table_bytes(front.segments.len());
+        let room_bytes = 2 * table_bytes(front.table.segments());
         let large = Entry::forever(vec![b'v'; 300]);
         for key in keys.iter().cycle().take(400_000) {
             front.fill(Hashed::new(key), &large, 64 * ROOM);
         }
         assert!(front.bytes() > room_bytes + room_bytes / 4);
-        let before = held(&front).count();
+        let before = front.table.all().count();
         assert!(!front.fit_in_passing(room_bytes));
-        assert!((1..=PLACES_IN_PASSING).contains(&(before - held(&front).count())));
-        let before = held(&front).count();
+        assert!((1..=PLACES_IN_PASSING).contains(&(before - front.table.all().count())));
+        let before = front.table.all().count();
         assert!(!front.fit(room_bytes));
-        assert!((1..=PLACES_A_STEP).contains(&(before - held(&front).count())));
+        assert!((1..=PLACES_A_STEP).contains(&(before - front.table.all().count())));
         let mut steps = 0;
         loop {
-            let (segments, bytes) = (front.segments.len(), front.bytes());
+            let (segments, bytes) = (front.table.segments(), front.bytes());
             if front.fit(ROOM) {
                 break;
             }
             steps += 1;
-            assert!(segments - front.segments.len() <= SEGMENTS_A_STEP && front.bytes() < bytes);
+            assert!(segments - front.table.segments() <= SEGMENTS_A_STEP && front.bytes() < bytes);
             // What is read meanwhile does not make it larger.
             front.fill(Hashed::new(b"new"), &Entry::forever("v"), ROOM);
             assert!(front.bytes() < bytes);
@@ -501,7 +350,7 @@ mod tests {
             assert_eq!(hot.iter().filter(is_often).count(), there);
             // One in 32 of those who were read once.
             assert!(hot.len() <= there + 10, "{} and {there}", hot.len());
-            assert_eq!(hot.len() + others.len(), held(&front).count());
+            assert_eq!(hot.len() + others.len(), front.table.all().count());
         }
         // Nobody has read them since the time before the last.
         assert_eq!(all(&mut front).0, []);
@@ -529,11 +378,6 @@ mod tests {
         let mut front = Front::default();
         front.fill(Hashed::new(b"k"), &Entry::forever(vec![0; ENTRY_BYTES_MAX]), ROOM);
         assert!(front.get(Hashed::new(b"k"), 0).is_none());
-    }
-
-    #[test]
-    fn a_place_is_a_line_of_the_cache() {
-        assert_eq!((size_of::<Place>(), align_of::<Place>()), (64, 64));
     }
 
     #[test]

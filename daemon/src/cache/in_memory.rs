@@ -35,7 +35,7 @@ impl InMemory {
                 if self.memory.wants_reads() && !self.memory.note_read(key.key()) {
                     self.memory.fill(&key.key().into(), &entry);
                 }
-                self.make_room();
+                self.make_room(self.memory.spare_bytes());
             }
             return LookUp::Known(Some(entry), Source::Memory);
         }
@@ -44,8 +44,9 @@ impl InMemory {
             self.memory.drop_expired(key.key());
             return LookUp::Known(None, Source::Memory);
         }
-        self.front.fill(key, &entry, self.memory.spare_bytes());
-        self.make_room();
+        let spare_bytes = self.memory.spare_bytes();
+        self.front.fill(key, &entry, spare_bytes);
+        self.make_room(spare_bytes);
         LookUp::Known(Some(entry), Source::Memory)
     }
 
@@ -53,7 +54,7 @@ impl InMemory {
     pub fn fill(&mut self, key: &[u8], entry: &Entry) {
         if self.memory.is_on() {
             self.memory.fill(&key.into(), entry);
-            self.make_room();
+            self.make_room(self.memory.spare_bytes());
         }
     }
 
@@ -91,8 +92,8 @@ impl InMemory {
         self.front_is_behind
     }
 
-    fn make_room(&mut self) {
-        self.front_is_behind |= !self.front.fit_in_passing(self.memory.spare_bytes());
+    fn make_room(&mut self, spare_bytes: usize) {
+        self.front_is_behind |= !self.front.fit_in_passing(spare_bytes);
     }
 
     /// See [`Memory::figures`]; the bytes are those of the front as well.

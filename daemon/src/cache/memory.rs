@@ -248,6 +248,22 @@ mod tests {
     }
 
     #[test]
+    fn reads_make_a_difference_where_there_may_soon_be_too_little_room() {
+        let memory = Memory::new(100_000, None);
+        let mut told_from = None;
+        for number in 0..200 {
+            memory.fill(&format!("key:{number}").into_bytes().into(), &Entry::forever("v"));
+            memory.tidy();
+            if memory.wants_reads() {
+                told_from.get_or_insert(memory.figures().1);
+            }
+        }
+        assert!(told_from.is_some_and(|bytes| (40_000..41_000).contains(&bytes)), "{told_from:?}");
+        assert!(Memory::new(100_000, Some(Duration::from_mins(1))).wants_reads());
+        assert!(!Memory::new(0, None).wants_reads());
+    }
+
+    #[test]
     fn switched_off_it_holds_nothing() {
         let memory = Memory::new(0, None);
         memory.fill(&(*b"k").into(), &Entry::forever("v"));

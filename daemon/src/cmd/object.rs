@@ -62,7 +62,8 @@ pub(super) static DEBUG: Spec = Spec {
 /// Longest string that Redis keeps in one piece with its header.
 const EMBEDDED_BYTES_MAX: usize = 44;
 
-/// What an entry in memory takes beside key and value: about, and as much as larder measured of its own.
+/// What an entry takes beside key and value while it waits in the write buffer, about. It is more in the memory tier, and nothing
+/// where it is on disk alone.
 const ENTRY_BYTES: usize = 112;
 
 fn encoding(value: &[u8]) -> &'static str {

@@ -200,6 +200,20 @@ mod tests {
         Ok(writes)
     }
 
+    #[test]
+    fn the_memory_of_huge_batches_is_kept_while_they_follow_each_other() {
+        let huge = State::Live(Entry { value: vec![0; 8 << 20].into(), deadline: Deadline::NEVER });
+        let mut encoder = BatchEncoder::default();
+        for _ in 0..2 {
+            encoder.put(b"key", &huge);
+            encoder.clear();
+            assert!(encoder.bytes.capacity() >= 8 << 20);
+        }
+        encoder.put(b"key", &State::Deleted);
+        encoder.clear();
+        assert!(encoder.bytes.capacity() <= 1 << 20);
+    }
+
     fn state() -> impl Strategy<Value = State> {
         prop_oneof![
             Just(State::Deleted),
