@@ -45,6 +45,8 @@ mount -t tmpfs -o mode=0755 tmpfs "$root/run"
 mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
 
 : > "$root/etc/fstab"
+# What a larder of this machine keeps is not there.
+rm -rf "$root/var/lib/larder" "$root/etc/larder"
 # Made to keep packages from starting services, in images for containers.
 rm -f "$root/usr/sbin/policy-rc.d"
 for unit in systemd-sysctl.service systemd-modules-load.service systemd-binfmt.service proc-sys-fs-binfmt_misc.automount \

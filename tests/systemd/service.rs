@@ -122,6 +122,28 @@ fn installed_started_by_a_connection_reloaded_and_stopped() {
 }
 
 #[test]
+fn what_root_tried_before_is_the_services_afterwards() {
+    let Some(machine) = Machine::boot() else { return };
+    machine.put_source();
+    let tried = "echo SET greeting hello | /opt/larder/target/release/larderd import";
+    machine.succeeds(&["sh", "-c", tried]);
+    assert_eq!(machine.succeeds(&["stat", "--format", "%U", "/var/lib/larder/larder.db"]).trim(), "root");
+    machine.install();
+    machine.client().check("GET greeting", "=hello");
+
+    // Where somebody gives only a part of it away again, that is said, and what to do.
+    machine.succeeds(&["systemctl", "stop", "larderd.service"]);
+    machine.succeeds(&["chown", "root", "/var/lib/larder/larder.lock"]);
+    assert!(!machine.run(&["systemctl", "start", "larderd.service"]).status.success());
+    let why = "/var/lib/larder/larder.lock belongs to user 0 and not to user ";
+    assert!(machine.log().contains(why), "{}", machine.log());
+    let doctor = machine.run(&["/usr/local/bin/larderd", "doctor"]).stdout;
+    assert!(doctor.contains("larder.lock belongs to root"), "{doctor}");
+    machine.script(&[]);
+    machine.client().check("GET greeting", "=hello");
+}
+
+#[test]
 fn a_daemon_that_hangs_is_killed_and_comes_back() {
     let Some(machine) = Machine::boot() else { return };
     machine.write("/etc/systemd/system/larderd.service.d/watchdog.conf", SHORT_WATCHDOG);

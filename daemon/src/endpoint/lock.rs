@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
+use rustix::process::geteuid;
 
 use super::EndpointError;
 use super::directory::{check_owner, prepare_directory};
@@ -99,7 +100,9 @@ fn take(path: &Path, place: &Path, option: &'static str) -> Result<File, Endpoin
         .mode(0o600)
         .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
         .open(path)
-        .map_err(EndpointError::system("open lock file", path))?;
+        .map_err(|error| {
+            closed_to_us(path, &error).unwrap_or(EndpointError::system("open lock file", path)(error))
+        })?;
     let metadata = file.metadata().map_err(EndpointError::system("look at lock file", path))?;
     check_owner(path, &metadata)?;
     if !metadata.is_file() {
@@ -116,6 +119,23 @@ fn take(path: &Path, place: &Path, option: &'static str) -> Result<File, Endpoin
     }
     write_pid(&mut file).map_err(EndpointError::system("write lock file", path))?;
     Ok(file)
+}
+
+/// What it means that a lock file cannot be opened, where that is because it, or the directory it would be in, is
+/// somebody else's.
+fn closed_to_us(path: &Path, error: &io::Error) -> Option<EndpointError> {
+    if error.kind() != io::ErrorKind::PermissionDenied {
+        return None;
+    }
+    let found =
+        [path, path.parent()?].into_iter().find_map(|place| Some((place, fs::symlink_metadata(place).ok()?)));
+    let (place, owner, us) = found.map(|(place, metadata)| (place, metadata.uid(), geteuid().as_raw()))?;
+    (owner != us).then(|| EndpointError::Untrusted {
+        path: place.to_path_buf(),
+        what: format!("belongs to user {owner} and not to user {us}"),
+        consequence: "it is closed to this larderd, as what is beside it may be",
+        advice: "run larderd as that user, give what is there to this one with chown -R, or name another place",
+    })
 }
 
 fn write_pid(file: &mut File) -> io::Result<()> {
