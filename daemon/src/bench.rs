@@ -211,7 +211,7 @@ impl Store {
         let journal = std::mem::replace(&mut self.journal, self.spare.take()).expect("there is always one");
         self.inner.merge(Arc::new(written.0), Sealed::new(journal)).expect("the keeper runs");
         while !self.hear() {}
-        self.inner.request_spare().expect("the keeper runs");
+        self.inner.request_spare(store::PageSize::default()).expect("the keeper runs");
     }
 
     /// Takes the next event; whether it is the end of a merge.

@@ -2,8 +2,8 @@
 //!
 //! Where the event loop is woken on a core that another thread works on, the kernel may let that finish its turn of some
 //! milliseconds first, and a reader waits that long: giving the core up by `sched_yield` only helps whoever waits already.
-//! A thread that sleeps is never in the way. So work that nobody waits for goes on in bursts of a hundred microseconds
-//! and sleeps between them for a multiple of that.
+//! A thread that sleeps is never in the way. So work that can wait goes on in bursts of fifty microseconds and sleeps
+//! between them for a multiple of that.
 //!
 //! The haste is a thread's own and not handed down: what sorts, merges and frees is called by tests and offline commands as
 //! well, which are in no one's way.
@@ -15,7 +15,7 @@ use std::time::Duration;
 use crate::clock::Stopwatch;
 
 /// How long a thread works before it steps back, in microseconds. Each sleep costs a change of context, some 5 us.
-const BURST_US: u64 = 100;
+const BURST_US: u64 = 50;
 
 /// The longest sleep. A burst is much longer than it should be where one piece of work is large.
 const SLEEP_MAX: Duration = Duration::from_millis(20);
@@ -26,7 +26,7 @@ pub enum Haste {
     /// Writers wait for it, or the end of the process: a sleep would cost the merge a tenth of its speed, so it only yields.
     #[default]
     Urgent,
-    /// One client waits for its end, and all others come first: half of one core at most.
+    /// One client waits for its end, and all others come first: a third of one core at most.
     Wanted,
     /// Nobody waits: a fifth of one core at most.
     Leisure,
@@ -37,7 +37,7 @@ impl Haste {
     const fn rests(self) -> u32 {
         match self {
             Self::Urgent => 0,
-            Self::Wanted => 1,
+            Self::Wanted => 2,
             Self::Leisure => 4,
         }
     }

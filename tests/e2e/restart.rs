@@ -1,5 +1,7 @@
 //! What survives the end of the process. An answered write does, however the daemon ended.
 
+use std::fs;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,6 +20,54 @@ fn entries_survive_sigterm() {
 #[test]
 fn entries_survive_sigkill() {
     survive(Daemon::kill9);
+}
+
+#[test]
+fn large_values_have_journals_of_large_pages_which_survive_as_well() {
+    let mut daemon = Daemon::start(&["--merge-interval", "1h"]);
+    let value = |number: u8| vec![b'a' + number; 300_000];
+    let set = |daemon: &Daemon, number: u8| {
+        let key = format!("key:{number}");
+        assert_eq!(daemon.client().args(&[b"SET", key.as_bytes(), &value(number)]), Reply::ok());
+    };
+    // Of a database file, bytes 16 and 17 are the size of its pages.
+    let pages = |daemon: &Daemon| {
+        let files = fs::read_dir(daemon.data()).unwrap().map(|entry| entry.unwrap().path());
+        let journals =
+            files.filter(|path| path.to_string_lossy().ends_with(".db") && !path.ends_with("larder.db"));
+        let size = |path: &Path| u16::from_be_bytes(fs::read(path).unwrap()[16..18].try_into().unwrap());
+        let mut found: Vec<_> = journals.map(|path| (path.clone(), size(&path))).collect();
+        found.sort();
+        found.into_iter().map(|(_, size)| size).collect::<Vec<_>>()
+    };
+    set(&daemon, 0);
+    assert_eq!(pages(&daemon), [2_048, 2_048], "the active one and the next");
+    for number in 1..=2 {
+        daemon.client().check("CLEANUP", ":0");
+        set(&daemon, number);
+    }
+    wait_until("the third journal", || match &pages(&daemon)[..] {
+        [16_384, 16_384] => Ok(()),
+        other => Err(format!("{other:?}")),
+    });
+    set(&daemon, 3);
+    for _ in 0..2 {
+        daemon.kill9();
+        daemon.restart();
+        for number in 0..=3 {
+            let key = format!("key:{number}");
+            assert_eq!(daemon.client().args(&["GET", &key]).bytes(), value(number), "{key}");
+        }
+    }
+    // Back to small ones, as commits are now.
+    for _ in 0..2 {
+        daemon.client().check("CLEANUP", ":0");
+        daemon.client().check("SET small v", "+OK");
+    }
+    wait_until("small pages again", || match &pages(&daemon)[..] {
+        [2_048, 2_048] => Ok(()),
+        other => Err(format!("{other:?}")),
+    });
 }
 
 #[track_caller]

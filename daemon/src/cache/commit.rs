@@ -4,7 +4,7 @@ use super::background::at_leisure;
 use super::{Cache, Config, Inner, Spare};
 use crate::clock::Stopwatch;
 use crate::error::CommandError;
-use crate::store::{CommitError, Sealed, StoreError};
+use crate::store::{CommitError, PageSize, Sealed, StoreError};
 use larder_protocol::Stat;
 
 impl Cache {
@@ -113,6 +113,9 @@ impl Cache {
         store.watch(&spare);
         let generation = inner.tiers.seal();
         let journal = std::mem::replace(&mut inner.journal, spare);
+        // What comes will be like what was. Where there is little room on the disk, small commits have to fit.
+        let plenty = inner.disk.journal == self.0.config.journal;
+        inner.journal_page = if plenty { journal.suitable_page() } else { PageSize::default() };
         let merging = store.merge(generation, Sealed::new(journal));
         inner.ask_for_spare();
         if let Err(error) = merging {
@@ -134,7 +137,8 @@ impl Inner {
         if matches!(self.spare, Spare::Missing)
             && let Some(store) = &self.store
         {
-            match store.request_spare() {
+            let page = if self.full.is_some() { PageSize::default() } else { self.journal_page };
+            match store.request_spare(page) {
                 Ok(()) => self.spare = Spare::Asked,
                 // Asked for again in the merge interval.
                 Err(error) => tracing::warn!("no next journal yet: {error}"),

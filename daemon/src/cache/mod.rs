@@ -74,7 +74,7 @@ use crate::notices::Notices;
 use crate::planted::{Bug, planted};
 use crate::stats::{Counters, Durations};
 use crate::store::batch::BatchEncoder;
-use crate::store::{Accounting, HotList, Journal, Store, StoreError};
+use crate::store::{Accounting, HotList, Journal, PageSize, Store, StoreError};
 use at_once::AtOnce;
 use backup::BackingUp;
 use clean::Cleaning;
@@ -138,6 +138,8 @@ struct Inner {
     store: Option<Store>,
     journal: Journal,
     spare: Spare,
+    /// What pages the journals to come should have.
+    journal_page: PageSize,
     batch: BatchEncoder,
     turn: Rc<Turn>,
     accounting: Accounting,
@@ -181,6 +183,7 @@ impl Cache {
             store: Some(opened.store),
             journal: opened.journal,
             spare: Spare::Asked,
+            journal_page: PageSize::default(),
             batch: BatchEncoder::default(),
             turn: Rc::default(),
             accounting: opened.accounting,

@@ -21,6 +21,7 @@ use super::{Cache, Inner, Taking};
 use crate::entry::{Key, State};
 use crate::error::CommandError;
 use crate::glob::Pattern;
+use crate::pace::{self, Haste};
 use crate::store::{Readers, ScanLimits, ScanStep, Store};
 
 /// Keys found in one step: some hundred microseconds.
@@ -77,6 +78,8 @@ pub(super) struct Walk<'a> {
     /// Whether nothing is to come any more.
     pub(super) ended: bool,
     rows_max: usize,
+    /// How much others come first while rows are read.
+    haste: Haste,
 }
 
 /// What one step has found.
@@ -99,7 +102,12 @@ impl<'a> Walk<'a> {
             (Some(below), Some(bound)) => Some(below.min(bound)),
             (below, bound) => below.or(bound),
         };
-        Self { pattern, below, ended: false, rows_max: ROWS_A_STEP }
+        Self { pattern, below, ended: false, rows_max: ROWS_A_STEP, haste: Haste::Urgent }
+    }
+
+    /// The same, giving way to others.
+    fn with_haste(self, haste: Haste) -> Self {
+        Self { haste, ..self }
     }
 }
 
@@ -110,7 +118,7 @@ impl Cache {
     /// # Errors
     /// Where a deletion could not be committed or the main file could not be read; what was deleted before stays so.
     pub async fn delete_matching(&self, pattern: &Pattern) -> Result<u64, CommandError> {
-        let mut walk = Walk::new(pattern, None);
+        let mut walk = Walk::new(pattern, None).with_haste(Haste::Wanted);
         let mut deleted = 0;
         while !walk.ended {
             if !self.has_room(Taking::Deletions) {
@@ -242,7 +250,9 @@ impl Cache {
         limits: ScanLimits,
     ) -> Result<ScanStep, CommandError> {
         let (pattern, below, now_ms) = (walk.pattern.clone(), walk.below.clone(), self.now_ms());
-        blocking(move || readers.scan(&pattern, below.as_deref(), limits, now_ms))
+        // Within a transaction all others wait for its end.
+        let haste = if self.is_held() { Haste::Urgent } else { walk.haste };
+        blocking(move || pace::by(move || haste, || readers.scan(&pattern, below.as_deref(), limits, now_ms)))
             .await
             .map_err(|error| self.unreadable(&error))
     }

@@ -63,9 +63,10 @@ impl Session {
         }
         self.journal = self.spare.take();
         generation.want_merged(1.0);
+        let page = journal.suitable_page();
         self.store.merge(Arc::new(generation), Sealed::new(journal))?;
         self.merging = true;
-        self.store.request_spare()
+        self.store.request_spare(page)
     }
 
     /// Waits until what was given to [`merge`](Self::merge) is in the database and on disk.

@@ -9,6 +9,7 @@
 
 mod found;
 mod mark;
+mod page;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -22,11 +23,7 @@ use super::error::StoreError;
 use super::{main_file, sql};
 pub use found::{Found, Replayed};
 use mark::{Mark, mark_path};
-
-/// A commit appends at least one page, a large one as many as it fills, with two write calls each. Measured with commits of
-/// 5 and of 400 writes of 64 bytes: 4 KiB pages 13 and 87 us and 5.2 KB of log for the small one, 2 KiB 11 and 94 us and
-/// 3.1 KB, 1 KiB 9 and 133 us and 1.9 KB.
-const PAGE_BYTES: u32 = 2048;
+pub use page::PageSize;
 
 /// How much may be added to the log before its length is looked at again: asking for it after each commit took a system
 /// call of 0.4 us, beside commits of 7 us.
@@ -50,6 +47,9 @@ pub struct Journal {
     sync: Sync,
     log: Arc<Log>,
     rows: i64,
+    page: PageSize,
+    /// Bytes of all batches.
+    batch_bytes: u64,
     /// The log's length when it was last looked at, and about what has been added since.
     measured_bytes: u64,
     unmeasured_bytes: u64,
@@ -85,26 +85,39 @@ impl Log {
 }
 
 impl Journal {
-    /// Creates the journal of `generation` in `dir`.
+    /// Creates the journal of `generation` in `dir`, with pages for small commits.
     ///
     /// # Errors
     /// Where the file cannot be created; nothing of it is left then.
     pub fn create(dir: &Path, generation: u64, sync: Sync) -> Result<Self, StoreError> {
+        Self::create_with_pages(dir, generation, sync, PageSize::default())
+    }
+
+    /// As [`create`](Self::create), with pages of this size.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn create_with_pages(
+        dir: &Path,
+        generation: u64,
+        sync: Sync,
+        page: PageSize,
+    ) -> Result<Self, StoreError> {
         let path = path_of(dir, generation);
         remove_files(&path)?;
-        Self::create_at(&path, generation, sync).inspect_err(|_| {
+        Self::create_at(&path, generation, sync, page).inspect_err(|_| {
             // Best effort: a half-made journal is empty and the next start removes it.
             let _ = remove_files(&path);
         })
     }
 
-    fn create_at(path: &Path, generation: u64, sync: Sync) -> Result<Self, StoreError> {
+    fn create_at(path: &Path, generation: u64, sync: Sync, page: PageSize) -> Result<Self, StoreError> {
         let sqlite = || StoreError::sqlite("create journal", path);
         let connection = open(path, OpenFlags::SQLITE_OPEN_CREATE)?;
-        let synchronous = synchronous(sync);
+        let (page_bytes, synchronous) = (page.bytes(), synchronous(sync));
         connection
             .execute_batch(&format!(
-                "PRAGMA page_size = {PAGE_BYTES};
+                "PRAGMA page_size = {page_bytes};
                  PRAGMA journal_mode = WAL;
                  PRAGMA wal_autocheckpoint = 0;
                  PRAGMA synchronous = {synchronous};
@@ -115,7 +128,7 @@ impl Journal {
             .map_err(sqlite())?;
         // The file itself is now complete on disk; its name is made durable too, or a power cut could take it away.
         main_file::sync_directory(path.parent().unwrap_or(Path::new(".")))?;
-        Self::ready(path, connection, generation, sync)
+        Self::ready(path, connection, generation, sync, page)
     }
 
     /// An empty journal that an earlier run had prepared, as it is: for a disk without room for another.
@@ -127,10 +140,16 @@ impl Journal {
                 synchronous(sync)
             ))
             .map_err(StoreError::sqlite("open journal", &found.path))?;
-        Self::ready(&found.path, connection, found.generation, sync)
+        Self::ready(&found.path, connection, found.generation, sync, found.page().unwrap_or_default())
     }
 
-    fn ready(path: &Path, connection: Connection, generation: u64, sync: Sync) -> Result<Self, StoreError> {
+    fn ready(
+        path: &Path,
+        connection: Connection,
+        generation: u64,
+        sync: Sync,
+        page: PageSize,
+    ) -> Result<Self, StoreError> {
         // Writes the log's header, so that the log exists and can be forced to disk by whoever holds this handle.
         connection
             .execute_batch("BEGIN IMMEDIATE; ROLLBACK")
@@ -145,6 +164,8 @@ impl Journal {
             sync,
             log,
             rows: 0,
+            page,
+            batch_bytes: 0,
             measured_bytes: 0,
             unmeasured_bytes: 0,
         })
@@ -173,7 +194,8 @@ impl Journal {
                 if self.sync == Sync::EveryCommit {
                     self.log.mark.set(self.rows as u64);
                 }
-                self.unmeasured_bytes += batch.len() as u64 + u64::from(PAGE_BYTES);
+                self.batch_bytes += batch.len() as u64;
+                self.unmeasured_bytes += batch.len() as u64 + self.page.bytes();
                 if self.unmeasured_bytes > UNMEASURED_BYTES {
                     self.measured_bytes = self.bytes();
                     self.unmeasured_bytes = 0;
@@ -207,6 +229,12 @@ impl Journal {
     #[must_use]
     pub fn bytes_about(&self) -> u64 {
         self.measured_bytes + self.unmeasured_bytes
+    }
+
+    /// What pages would have suited its commits so far.
+    #[must_use]
+    pub fn suitable_page(&self) -> PageSize {
+        PageSize::for_commits_of(self.batch_bytes / (self.rows as u64).max(1))
     }
 
     /// The log, for the syncer.
@@ -291,6 +319,9 @@ mod tests {
         encoder
     }
 
+    /// The smallest and the largest.
+    const PAGES: [PageSize; 2] = [PageSize::SMALLEST, PageSize::LARGEST];
+
     fn replayed(dir: &Path) -> Vec<String> {
         let mut keys = Vec::new();
         for journal in Found::all(dir).unwrap() {
@@ -322,8 +353,15 @@ mod tests {
 
     #[test]
     fn commits_that_were_forced_to_disk_are_missed() {
+        for page in PAGES {
+            commits_forced_to_disk_are_missed(page);
+        }
+    }
+
+    fn commits_forced_to_disk_are_missed(page: PageSize) {
         let dir = tempfile::tempdir().unwrap();
-        let mut journal = Journal::create(dir.path(), 1, Sync::Deferred).unwrap();
+        let mut journal = Journal::create_with_pages(dir.path(), 1, Sync::Deferred, page).unwrap();
+        let frame = page.bytes() as usize + 24;
         for key in ["a", "b", "c"] {
             journal.commit(batch(key, "1").bytes()).unwrap();
         }
@@ -344,8 +382,9 @@ mod tests {
         outcome(&log).unwrap();
         // The last commit not there, in part, or all zeros: a power cut leaves that only of what had not been forced.
         let mut zeros = log.clone();
-        zeros[log.len() - 2_072..].fill(0);
-        let cut = [&log[..log.len() - 1], &log[..log.len() - 2_000], &log[..log.len() - 2_072], &zeros];
+        zeros[log.len() - frame..].fill(0);
+        let shorter = |bytes: usize| &log[..log.len() - bytes];
+        let cut = [shorter(1), shorter(frame - 72), shorter(frame), &zeros];
         for log in cut {
             assert!(outcome(log).unwrap_err().is_damage());
         }
@@ -362,8 +401,14 @@ mod tests {
 
     #[test]
     fn a_gap_in_what_was_not_forced_to_disk_costs_what_is_behind_it_alone() {
+        for page in PAGES {
+            a_gap_costs_what_is_behind_it_alone(page);
+        }
+    }
+
+    fn a_gap_costs_what_is_behind_it_alone(page: PageSize) {
         let dir = tempfile::tempdir().unwrap();
-        let mut journal = Journal::create(dir.path(), 1, Sync::Deferred).unwrap();
+        let mut journal = Journal::create_with_pages(dir.path(), 1, Sync::Deferred, page).unwrap();
         let mut ends = Vec::new();
         for key in ["a", "b", "c", "d"] {
             journal.commit(batch(key, "1").bytes()).unwrap();
@@ -387,6 +432,26 @@ mod tests {
         // The second had been forced to disk.
         with_a_gap_behind(0);
         assert!(Found::all(dir.path()).unwrap()[0].replay(|_| ()).unwrap_err().is_damage());
+    }
+
+    #[test]
+    fn one_that_was_prepared_is_used_as_it_is_and_knows_what_would_suit_its_commits() {
+        for page in PAGES {
+            let dir = tempfile::tempdir().unwrap();
+            drop(Journal::create_with_pages(dir.path(), 1, Sync::Deferred, page).unwrap());
+            let found = Found::all(dir.path()).unwrap();
+            assert!(found[0].is_unused() && found[0].page() == Some(page));
+            let mut journal = Journal::reuse(&found[0], Sync::Deferred).unwrap();
+            assert_eq!(journal.suitable_page(), PageSize::SMALLEST);
+            let value = "x".repeat(200_000).leak();
+            journal.commit(batch("a", value).bytes()).unwrap();
+            assert_eq!(journal.suitable_page(), PageSize::LARGEST);
+            (0..100).for_each(|_| journal.commit(batch("a", "1").bytes()).unwrap());
+            assert_eq!(journal.suitable_page(), PageSize::SMALLEST);
+            drop(journal);
+            assert!(!Found::all(dir.path()).unwrap()[0].is_unused());
+            assert_eq!(replayed(dir.path()).len(), 101);
+        }
     }
 
     #[test]

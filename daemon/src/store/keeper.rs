@@ -28,7 +28,7 @@ use super::accounting::Accounting;
 use super::budget::Budget;
 use super::error::StoreError;
 use super::evict::Evictor;
-use super::journal::{Journal, Sync};
+use super::journal::{Journal, PageSize, Sync};
 use super::main_file;
 use super::part::Rival;
 use super::reserve::Reserve;
@@ -278,7 +278,7 @@ impl Desk {
     fn small(&mut self, job: &Job) -> Result<(), End> {
         match job {
             Job::Sweep => self.sweeps.push_back(Sweep { rows: 0, bytes: 0, watch: Stopwatch::start() }),
-            Job::Spare => return self.prepare_spare(),
+            Job::Spare(page) => return self.prepare_spare(*page),
             // Said back: that there was room again may be on its way.
             Job::Full => return self.use_reserve(self.no_reserve()),
             Job::Backup(target) => self.backups.push_back(target.clone()),
@@ -312,8 +312,8 @@ impl Desk {
         }
     }
 
-    fn prepare_spare(&mut self) -> Result<(), End> {
-        match Journal::create(&self.setup.dir, self.next_journal, self.setup.sync) {
+    fn prepare_spare(&mut self, page: PageSize) -> Result<(), End> {
+        match Journal::create_with_pages(&self.setup.dir, self.next_journal, self.setup.sync, page) {
             Ok(journal) => {
                 self.next_journal += 1;
                 self.send(Event::Spare(Box::new(journal)))

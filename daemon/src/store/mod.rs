@@ -54,7 +54,7 @@ pub use contents::Contents;
 pub use error::StoreError;
 pub use file_system::FileSystem;
 pub use hot_list::HotList;
-pub use journal::{CommitError, Journal, Sync};
+pub use journal::{CommitError, Journal, PageSize, Sync};
 pub use keeper::{BackedUp, Copies, Event, Evicted, Merged, Swept};
 pub use look::{Header, header, refuse_unsound};
 pub use quick_reader::{QUICK_VALUE_BYTES_MAX, QuickRead, QuickReader};
@@ -224,7 +224,7 @@ impl Store {
         let next_journal = journal.generation() + 1;
         let (keeper, events) = Keeper::start(setup, connection, accounting, next_journal)?;
         let store = Self { dir: options.dir.clone(), readers, keeper, syncer };
-        store.request_spare()?;
+        store.request_spare(PageSize::default())?;
         let Recovered { generation, journals, .. } = recovered;
         let recovered = generation.map(Arc::new);
         if let Some(generation) = &recovered {
@@ -255,12 +255,12 @@ impl Store {
         self.keeper.submit(Job::Sweep)
     }
 
-    /// Has the journal of the next generation created; [`Event::Spare`] or [`Event::SpareFailed`] follows.
+    /// Has the journal of the next generation created, with pages of this size; [`Event::Spare`] or [`Event::SpareFailed`] follows.
     ///
     /// # Errors
     /// Where the keeper has ended.
-    pub fn request_spare(&self) -> Result<(), StoreError> {
-        self.keeper.submit(Job::Spare)
+    pub fn request_spare(&self, page: PageSize) -> Result<(), StoreError> {
+        self.keeper.submit(Job::Spare(page))
     }
 
     /// Has everything that is merged by now, or later, copied to `target`, an absolute path; [`Event::BackedUp`] follows.

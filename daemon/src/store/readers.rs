@@ -29,6 +29,9 @@ const FETCH_BYTES_MAX: usize = 4 << 20;
 /// Rows looked up between two looks at the clock: some ten microseconds.
 const LOOKUPS_A_LOOK: u32 = 4;
 
+/// Rows scanned between two looks at the clock: the same.
+const ROWS_A_LOOK: u32 = 32;
+
 /// How long a read waits for a connection before it fails.
 const READER_WAIT: Duration = Duration::from_secs(10);
 
@@ -171,7 +174,9 @@ impl Readers {
             };
             let mut step = ScanStep::default();
             let mut bytes = 0;
+            let mut steps = Steps::every(ROWS_A_LOOK);
             while let Some(row) = rows.next()? {
+                steps.step();
                 let key = row.get_ref(0)?.as_blob()?;
                 step.looked_at += 1;
                 if pattern.matches(key) && !Deadline::from_stored(row.get(1)?).passed(now_ms) {

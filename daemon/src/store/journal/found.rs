@@ -10,7 +10,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use rusqlite::OpenFlags;
 
 use super::mark::{Mark, forced_commits, mark_path};
-use super::{PAGE_BYTES, open, remove_files, wal_path};
+use super::{PageSize, open, remove_files, wal_path};
 use crate::store::batch::{self, Write};
 use crate::store::error::StoreError;
 use crate::store::sql;
@@ -63,8 +63,14 @@ impl Found {
 
     /// Whether it was completed and nothing was written to it.
     pub(in crate::store) fn is_unused(&self) -> bool {
-        let complete = self.path.metadata().is_ok_and(|file| file.len() == 2 * u64::from(PAGE_BYTES));
+        let Some(page) = self.page() else { return false };
+        let complete = self.path.metadata().is_ok_and(|file| file.len() == 2 * page.bytes());
         complete && log_frames(&self.path, 0).next().is_none() && forced_commits(&self.path) == 0
+    }
+
+    /// The size of its pages, where it was completed.
+    pub(super) fn page(&self) -> Option<PageSize> {
+        PageSize::of_file(&self.path)
     }
 
     /// About how many writes there are, from the size of the log: at least as many as would have their memory grow.
@@ -225,12 +231,6 @@ fn aside(path: &Path, stamp: &str) -> PathBuf {
 
 const LOG_HEADER: u64 = 32;
 const FRAME_HEADER: u64 = 24;
-const FRAME: u64 = FRAME_HEADER + PAGE_BYTES as u64;
-
-/// Where so many frames of a log end.
-const fn end_of_frame(frames: u64) -> u64 {
-    LOG_HEADER + frames * FRAME
-}
 
 /// The whole frames in a journal's log behind the first `skip`: for each, whether a commit ends with it. As SQLite's file
 /// format has it: a header of 32 bytes, then frames of a header of 24 bytes and a page, the second number in the header
@@ -238,10 +238,14 @@ const fn end_of_frame(frames: u64) -> u64 {
 fn log_frames(path: &Path, skip: u64) -> impl Iterator<Item = bool> {
     let log = File::open(wal_path(path)).ok();
     let bytes = log.as_ref().and_then(|log| log.metadata().ok()).map_or(0, |log| log.len());
-    let whole = bytes.saturating_sub(LOG_HEADER) / FRAME;
+    // Where the log's header is damaged, its file still says it.
+    let page =
+        log.as_ref().and_then(PageSize::of_log).or_else(|| PageSize::of_file(path)).unwrap_or_default();
+    let frame_bytes = FRAME_HEADER + page.bytes();
+    let whole = bytes.saturating_sub(LOG_HEADER) / frame_bytes;
     (skip..whole).map_while(move |frame| {
         let mut size = [0; 4];
-        log.as_ref()?.read_exact_at(&mut size, end_of_frame(frame) + 4).ok()?;
+        log.as_ref()?.read_exact_at(&mut size, LOG_HEADER + frame * frame_bytes + 4).ok()?;
         Some(size != [0; 4])
     })
 }

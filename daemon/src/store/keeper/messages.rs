@@ -7,7 +7,7 @@ use super::backup::BackedUp;
 use crate::buffer::Generation;
 use crate::store::accounting::Accounting;
 use crate::store::error::StoreError;
-use crate::store::journal::{Found, Journal};
+use crate::store::journal::{Found, Journal, PageSize};
 
 /// Where the writes of a generation are still to be found on disk.
 #[derive(Debug)]
@@ -25,8 +25,8 @@ pub(in crate::store) enum Job {
     Merge(Arc<Generation>, Backing),
     /// Remove all rows whose deadline has passed.
     Sweep,
-    /// Create the journal of the generation after the active one.
-    Spare,
+    /// Create the journal of the generation after the active one, with pages of this size.
+    Spare(PageSize),
     /// A commit found the disk full: give up the reserve, and say when there is room for it again.
     Full,
     /// Write a copy of the main file to this path, which is absolute.
