@@ -1,7 +1,7 @@
 //! Power cuts: an ext4 of its own is cut off from its disk under load, mounted anew, and a daemon started on what is there.
 //! With `fsync` nothing answered is lost; with `commit` nothing that was answered over a second before, and nothing at all
-//! that a start had read since, after a kill; and what is there is never damaged. A control, the daemon being made to believe that its syncs succeed, has to lose something: otherwise the
-//! cut cuts nothing off.
+//! that a start had read since, after a kill; and what is there is never damaged. A control, the daemon being made to
+//! believe that its syncs succeed, has to lose something: otherwise the cut cuts nothing off.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -24,6 +24,11 @@ const CLIENTS: u64 = 4;
 /// Keys of a client; so many more where what was read at a start should take a while to be merged, which forces it as well.
 const KEYS: u64 = 60;
 const KEYS_MERGED_SLOWLY: u64 = 20_000;
+
+/// Values are shorter than this, in bytes; in some cycles much longer, for which journals have larger pages.
+const LENGTHS: u64 = 400;
+const LENGTHS_MERGED_SLOWLY: u64 = 4_000;
+const LENGTHS_OF_SOME: u64 = 60_000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Level {
@@ -100,11 +105,19 @@ struct After {
 /// Writes of a daemon's second life have greater numbers than those of its first.
 const SECOND_LIFE: u64 = 1 << 32;
 
-/// All clients write for a while until `end` ends it: each to so many keys, numbered upwards from the number beside it.
+/// What each client writes: values below so many bytes to so many keys, numbered upwards.
+#[derive(Clone, Copy)]
+struct Load {
+    keys: u64,
+    lengths: u64,
+    first: u64,
+}
+
+/// All clients write for a while until `end` ends it.
 fn under_load(
     daemon: &mut Daemon,
     answered: &mut Answered,
-    (keys, first): (u64, u64),
+    load: Load,
     dice: &mut Dice,
     length: Duration,
     end: impl FnOnce(&mut Daemon),
@@ -116,7 +129,7 @@ fn under_load(
             let all = &all;
             let dice = Dice::new(dice.below(1 << 40));
             scope.spawn(move || {
-                let written = write_until_cut(name, (keys, first), &mut client, dice);
+                let written = write_until_cut(name, load, &mut client, dice);
                 let mut all = all.lock().unwrap();
                 for (key, mut writes) in written {
                     all.entry(key).or_default().append(&mut writes);
@@ -162,13 +175,18 @@ impl Cut<'_> {
         let binary = subject.binary.clone();
         let mut daemon = Daemon::start_on(TempDir::new().unwrap(), &data, binary, environment, &settings);
         let mut answered = Answered::new();
-        let keys = if level == Level::Killed { KEYS_MERGED_SLOWLY } else { KEYS };
+        let (keys, lengths) = match level {
+            Level::Killed => (KEYS_MERGED_SLOWLY, LENGTHS_MERGED_SLOWLY),
+            _ if cycle % 3 == 2 => (KEYS, LENGTHS_OF_SOME),
+            _ => (KEYS, LENGTHS),
+        };
+        let load = Load { keys, lengths, first: 1 };
         // What was answered by then has been read by a start.
         let mut started = None;
         if level == Level::Killed {
             // Shorter than between two syncs.
             let length = Duration::from_millis(200 + dice.below(700));
-            under_load(&mut daemon, &mut answered, (keys, 1), dice, length, Daemon::kill9);
+            under_load(&mut daemon, &mut answered, load, dice, length, Daemon::kill9);
             started = Some(Instant::now());
             daemon.restart();
         }
@@ -181,7 +199,8 @@ impl Cut<'_> {
             Level::Commit | Level::Control => Duration::from_millis(2_600 + dice.below(1_400)),
         };
         let mut at_cut = Instant::now();
-        under_load(&mut daemon, &mut answered, (keys, SECOND_LIFE), dice, length, |daemon| {
+        let load = Load { first: SECOND_LIFE, ..load };
+        under_load(&mut daemon, &mut answered, load, dice, length, |daemon| {
             at_cut = Instant::now();
             let output = Command::new(self.program).arg(mounted.path()).output().unwrap();
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -250,12 +269,11 @@ fn number_of(reply: &Reply) -> u64 {
         .unwrap_or_else(|_| panic!("a value nobody set: {text:?}"))
 }
 
-fn write_until_cut(name: u64, (keys, first): (u64, u64), client: &mut Client, mut dice: Dice) -> Answered {
+fn write_until_cut(name: u64, load: Load, client: &mut Client, mut dice: Dice) -> Answered {
     let mut answered = Answered::new();
-    for number in first.. {
-        let key = format!("power:{name}:{}", dice.below(keys));
-        let longest = if keys == KEYS { 400 } else { 4_000 };
-        let value = format!("{number}:{}", "v".repeat(dice.below(longest) as usize));
+    for number in load.first.. {
+        let key = format!("power:{name}:{}", dice.below(load.keys));
+        let value = format!("{number}:{}", "v".repeat(dice.below(load.lengths) as usize));
         let reply = client.send(&encode(&["SET", &key, &value])).and_then(|()| client.read());
         let now = Instant::now();
         match reply {
