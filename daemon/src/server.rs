@@ -69,13 +69,17 @@ pub enum ServeError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The event loop could not be started.
-    #[error("cannot start the event loop: {0}")]
+    #[error(
+        "cannot start the event loop: {0}; is a limit on open files or threads reached (ulimit -n, ulimit -u)?"
+    )]
     Runtime(#[source] std::io::Error),
     /// The password that clients are to give is not there.
     #[error("{0}")]
     Password(String),
     /// A part that everything depends on panicked.
-    #[error("a background task ended unexpectedly; see the log above")]
+    #[error(
+        "a background task ended unexpectedly, which is a bug: report it with the log above, and start larderd again"
+    )]
     Background,
 }
 

@@ -21,37 +21,37 @@ const KNOWN_STATUSES: [&str; 3] = ["OK", "PONG", "QUEUED"];
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum DecodeError {
     /// A reply starts with a byte that no type has.
-    #[error("reply: '{}' is no type of RESP", got.escape_ascii())]
+    #[error("reply: '{}' is no type of RESP; is it larderd that answers?", got.escape_ascii())]
     UnknownType {
         /// The byte.
         got: u8,
     },
     /// What follows the type is none of its values.
-    #[error("reply: invalid value of type '{}'", kind.escape_ascii())]
+    #[error("reply: invalid value of type '{}'; is it larderd that answers?", kind.escape_ascii())]
     InvalidValue {
         /// The type's byte.
         kind: u8,
     },
     /// A line or a string does not end in CR LF.
-    #[error("reply: expected CRLF")]
+    #[error("reply: expected CRLF; is it larderd that answers?")]
     ExpectedLineBreak,
     /// A streamed string or aggregate.
-    #[error("reply: streamed types are not supported")]
+    #[error("reply: streamed types are not supported; is it larderd that answers?")]
     Streamed,
     /// A line or a string is longer than the limit.
-    #[error("reply: more than {limit} bytes")]
+    #[error("reply: more than {limit} bytes; ask for less, or raise ReplyLimits")]
     TooLarge {
         /// [`ReplyLimits::line_bytes`] or [`ReplyLimits::bulk_bytes`].
         limit: usize,
     },
     /// The reply has more elements than the limit.
-    #[error("reply: more than {limit} elements")]
+    #[error("reply: more than {limit} elements; ask for less, or raise ReplyLimits")]
     TooManyItems {
         /// [`ReplyLimits::items`].
         limit: usize,
     },
     /// The reply is nested deeper than the limit.
-    #[error("reply: nested deeper than {limit}")]
+    #[error("reply: nested deeper than {limit}; is it larderd that answers?")]
     TooDeep {
         /// [`ReplyLimits::depth`].
         limit: usize,

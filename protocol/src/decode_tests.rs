@@ -106,6 +106,15 @@ fn refuses_what_is_no_resp() {
 }
 
 #[test]
+fn errors_say_what_to_do() {
+    let odd = decode(b"?\r\n").unwrap_err().to_string();
+    assert_eq!(odd, "reply: '?' is no type of RESP; is it larderd that answers?");
+    for error in [DecodeError::TooLarge { limit: 3 }, DecodeError::TooManyItems { limit: 3 }] {
+        assert!(error.to_string().ends_with("; ask for less, or raise ReplyLimits"), "{error}");
+    }
+}
+
+#[test]
 fn keeps_to_its_limits() {
     let limits = ReplyLimits { line_bytes: 4, bulk_bytes: 3, items: 5, depth: 2 };
     let cases: &[(&str, Option<DecodeError>)] = &[

@@ -61,7 +61,9 @@ pub enum InheritedError {
         name: String,
     },
     /// The system refused something.
-    #[error("cannot use the socket that the service manager passed as {name}: {source}")]
+    #[error(
+        "cannot use the socket that the service manager passed as {name}: {source}; correct its socket unit"
+    )]
     System {
         /// What it is called.
         name: String,

@@ -46,7 +46,7 @@ pub enum StoreError {
         known: i64,
     },
     /// The main file was written by an older larder, and whoever looks at it may not change it.
-    #[error("{} has schema version {found}: a start of larderd takes it to version {known}", path.display())]
+    #[error("{} has schema version {found}: a start of larderd takes it to version {known}; start it once, then try again", path.display())]
     OlderSchema {
         /// The main file.
         path: PathBuf,
@@ -68,7 +68,9 @@ pub enum StoreError {
         found: String,
     },
     /// The linked SQLite has a known bug that can lose commits.
-    #[error("SQLite {found} can lose commits in WAL mode; {needed} or later is needed")]
+    #[error(
+        "SQLite {found} can lose commits in WAL mode, and {needed} or later is needed; build larderd with the SQLite it brings along"
+    )]
     SqliteTooOld {
         /// The linked version.
         found: &'static str,
@@ -90,13 +92,13 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// A backup to the same file is under way.
-    #[error("another backup is being written to {}", path.display())]
+    #[error("another backup is being written to {}; wait for it, or name another file", path.display())]
     BackupUnderWay {
         /// Where to.
         path: PathBuf,
     },
     /// Something large would not fit; nothing was begun.
-    #[error("no room for {what} in {}: {needed_bytes} bytes are needed and {free_bytes} are free", directory.display())]
+    #[error("no room for {what} in {}: {needed_bytes} bytes are needed and {free_bytes} are free; make room there first", directory.display())]
     NoRoom {
         /// What does not fit.
         what: &'static str,
@@ -120,10 +122,10 @@ pub enum StoreError {
     #[error("{0}; larderd check says more, and a start of larderd keeps what can be kept")]
     Unsound(String),
     /// The thread that owns the main file has more to do than it should ever be given.
-    #[error("the storage thread is busy")]
+    #[error("the storage thread is busy; try again in a moment")]
     KeeperBusy,
     /// The thread that owns the main file has ended.
-    #[error("the storage thread has ended")]
+    #[error("the storage thread has ended; larderd is stopping, or its log says why")]
     KeeperGone,
 }
 
@@ -187,4 +189,36 @@ impl StoreError {
 fn reads_past_the_end(error: &rusqlite::Error) -> bool {
     matches!(error, rusqlite::Error::SqliteFailure(failure, _)
         if failure.extended_code == rusqlite::ffi::SQLITE_IOERR_SHORT_READ)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_say_what_to_do() {
+        let path = || PathBuf::from("/d/larder.db");
+        for (error, advice) in [
+            (StoreError::OlderSchema { path: path(), found: 1, known: 2 }, "; start it once, then try again"),
+            (
+                StoreError::SqliteTooOld { found: "3.7.0", needed: "3.51.3" },
+                "; build larderd with the SQLite it brings along",
+            ),
+            (StoreError::BackupUnderWay { path: path() }, "; wait for it, or name another file"),
+            (
+                StoreError::NoRoom {
+                    what: "the backup",
+                    directory: "/d".into(),
+                    needed_bytes: 2,
+                    free_bytes: 1,
+                },
+                "; make room there first",
+            ),
+            (StoreError::KeeperBusy, "; try again in a moment"),
+            (StoreError::KeeperGone, "; larderd is stopping, or its log says why"),
+        ] {
+            let said = error.to_string();
+            assert!(said.ends_with(advice), "{said}");
+        }
+    }
 }

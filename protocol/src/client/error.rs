@@ -27,7 +27,7 @@ pub enum Error {
     },
     /// The connection ended after the request was handed over and before its answer: whether it was carried out is not
     /// known.
-    #[error("{command}: the connection to larder on {} ended before the answer: {reason}", socket.display())]
+    #[error("{command}: the connection to larder on {} ended before the answer: {reason}; it may have been carried out, so ask again where that does no harm", socket.display())]
     Lost {
         /// The command's name.
         command: String,
@@ -37,7 +37,9 @@ pub enum Error {
         reason: String,
     },
     /// The answer did not come in time: whether the request was carried out is not known.
-    #[error("{command}: no answer from larder within {after:?}")]
+    #[error(
+        "{command}: no answer from larder within {after:?}; it may have been carried out, so ask again where that does no harm"
+    )]
     Timeout {
         /// The command's name.
         command: String,
@@ -61,7 +63,7 @@ pub enum Error {
         reply: String,
     },
     /// A stored value is not the JSON that was asked for.
-    #[error("the value of {key} cannot be read as {wanted}: {source}")]
+    #[error("the value of {key} cannot be read as {wanted}: {source}; delete the key, or use another")]
     Decode {
         /// The key.
         key: String,
@@ -71,7 +73,7 @@ pub enum Error {
         source: Arc<serde_json::Error>,
     },
     /// A value cannot be written as JSON.
-    #[error("a value for {key} cannot be written as JSON: {source}")]
+    #[error("a value for {key} cannot be written as JSON: {source}; maps need keys that are text")]
     Encode {
         /// The key.
         key: String,
@@ -141,6 +143,15 @@ mod tests {
         assert!(away.is_unavailable() && away.nothing_happened());
         let late = Error::Timeout { command: "GET".into(), after: Duration::from_secs(5) };
         assert!(late.is_unavailable() && !late.nothing_happened());
+        assert!(late.to_string().contains("; it may have been carried out, so ask again where "), "{late}");
+        let ended =
+            Error::Lost { command: "INCR".into(), socket: Path::new("/s").into(), reason: "reset".into() };
+        assert!(
+            ended.to_string().contains("before the answer: reset; it may have been carried out"),
+            "{ended}"
+        );
+        let unreadable = Error::decode::<u8>(b"k", serde_json::from_str::<u8>("x").unwrap_err());
+        assert!(unreadable.to_string().ends_with("; delete the key, or use another"), "{unreadable}");
         let odd = Error::unexpected("GET", &Reply::bulk("é".repeat(1_000))).to_string();
         assert!(odd.starts_with("GET: larder answered Bulk") && odd.len() < 400, "{odd}");
         assert_eq!(shown(b"a\n"), r#""a\n""#);

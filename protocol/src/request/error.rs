@@ -76,7 +76,7 @@ pub enum FrameError {
     UnbalancedQuotes,
     /// A web page, a proxy or a TLS client reached the socket. An answer could only help whoever arranged that, so
     /// there is none.
-    #[error("not a request: the peer speaks HTTP or TLS")]
+    #[error("not a request: the peer speaks HTTP or TLS, and larderd Redis's protocol alone")]
     NotARequest,
 }
 

@@ -121,10 +121,10 @@ impl From<Vec<(String, i64)>> for Value {
 #[derive(Debug, Error)]
 pub enum SnapshotError {
     /// The text is no JSON object.
-    #[error("a snapshot is a JSON object: {0}")]
+    #[error("a snapshot is a JSON object: {0}; is it the answer to STATS?")]
     Json(#[from] serde_json::Error),
     /// A statistic's value is not of its kind.
-    #[error("snapshot: {name} is no {kind:?}")]
+    #[error("snapshot: {name} is no {kind:?}; is larderd of another version?")]
     Value {
         /// The statistic's name.
         name: &'static str,
@@ -267,7 +267,11 @@ mod tests {
         for text in
             ["", "[]", "{", r#"{"hits":"3"}"#, r#"{"version":1}"#, r#"{"commands_by_name":{"get":"x"}}"#]
         {
-            assert!(Snapshot::from_json(text).is_err(), "{text}");
+            let error = Snapshot::from_json(text).unwrap_err().to_string();
+            assert!(
+                error.ends_with("; is it the answer to STATS?") || error.ends_with(" of another version?"),
+                "{error}"
+            );
         }
     }
 

@@ -11,10 +11,10 @@ use crate::stats::SnapshotError;
 #[derive(Debug, Error)]
 pub enum StreamError {
     /// The text is no JSON object.
-    #[error("a message of the stream is a JSON object: {0}")]
+    #[error("a message of the stream is a JSON object: {0}; is it of larder:stats or larder:events?")]
     Json(#[from] serde_json::Error),
     /// A field has a value of another type.
-    #[error("message of the stream: {field} is no {expected}")]
+    #[error("message of the stream: {field} is no {expected}; is larderd of another version?")]
     Field {
         /// The field's name.
         field: &'static str,
