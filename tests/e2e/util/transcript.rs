@@ -51,9 +51,9 @@ impl Transcript {
         paths.into_iter().map(Self::load).collect()
     }
 
-    /// The command it is about.
-    pub(crate) fn command(&self) -> String {
-        self.path.file_stem().unwrap().to_str().unwrap().to_uppercase()
+    /// The names of the commands in it.
+    pub(crate) fn commands(&self) -> impl Iterator<Item = String> {
+        self.steps.iter().filter_map(|step| step.request.split(' ').next()).map(str::to_uppercase)
     }
 
     /// Replays it on a connection to larder; adds what differs to `mistakes`.
