@@ -1,7 +1,7 @@
 //! Parts of documents that are made from the tables of the code, between two comments of Markdown. Used by tests alone: each
 //! compares what stands there with what should, and writes it anew where `UPDATE_DOCUMENTS` is set.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 /// Has the part called `part` of `page`, a path from the root of the repository, be `made`. In the page it begins after
@@ -11,8 +11,7 @@ pub(crate) fn keep(page: &str, part: &str, made: &str) {
     // Several tests keep parts of one page.
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(page);
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{page}: {error}"));
+    let (path, text) = read(page);
     let (before, there, after) = split(&text, part).unwrap_or_else(|| panic!("{page} has no part {part}"));
     if there == made {
         return;
@@ -23,6 +22,38 @@ pub(crate) fn keep(page: &str, part: &str, made: &str) {
          {made}"
     );
     std::fs::write(&path, [before, made, after].concat()).unwrap();
+}
+
+/// Has the part `contents` of `page` be links to its sections.
+#[track_caller]
+pub(crate) fn keep_contents(page: &str) {
+    let (_, text) = read(page);
+    keep(page, "contents", &contents(&text));
+}
+
+fn read(page: &str) -> (PathBuf, String) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(page);
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{page}: {error}"));
+    (path, text)
+}
+
+/// The sections of a page as links, in lines as wide as its paragraphs are.
+fn contents(text: &str) -> String {
+    let sections: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+    let mut lines = vec![String::new()];
+    for (at, section) in sections.iter().enumerate() {
+        let kept = |letter: &char| letter.is_alphanumeric() || [' ', '-'].contains(letter);
+        let anchor: String = section.to_lowercase().chars().filter(kept).collect();
+        let end = if at + 1 < sections.len() { "," } else { "" };
+        let entry = format!("[{section}](#{}){end}", anchor.replace(' ', "-"));
+        let line = lines.last_mut().expect("there is always one");
+        match line.len() {
+            0 => line.push_str(&entry),
+            length if length + 1 + entry.len() <= 128 => line.extend([" ", &entry]),
+            _ => lines.push(entry),
+        }
+    }
+    lines.join("\n") + "\n"
 }
 
 /// What is before the part, the part, and what is after it.
@@ -39,4 +70,20 @@ fn parts_are_found_by_their_comments() {
     let parts = ("a\n<!-- x: by a test -->\n", "old\n", "<!-- end of x -->\nb\n");
     assert_eq!(split(text, "x"), Some(parts));
     assert_eq!(split(text, "y"), None);
+}
+
+#[test]
+fn contents_are_links_to_the_sections() {
+    let text = "# page\n\n## One, and two\n### not this\n## Three\n";
+    assert_eq!(contents(text), "[One, and two](#one-and-two), [Three](#three)\n");
+    let many = contents(&"## 0123456789\n".repeat(20));
+    assert_eq!(many.matches("](#").count(), 20);
+    assert!(many.lines().count() > 1 && many.lines().all(|line| line.len() <= 128), "{many}");
+}
+
+/// Those of the pages that are made of tables are kept where the tables are.
+#[test]
+fn documents_written_by_hand_have_contents_too() {
+    keep_contents("daemon/ERRORS.md");
+    keep_contents("systemd/README.md");
 }

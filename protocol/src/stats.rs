@@ -81,6 +81,14 @@ macro_rules! stats {
                     $(Self::$section => $section_name,)+
                 }
             }
+
+            /// What is in it, as a sentence.
+            #[must_use]
+            pub const fn about(self) -> &'static str {
+                match self {
+                    $(Self::$section => concat!($($section_doc),*).trim_ascii(),)+
+                }
+            }
         }
     };
 }
@@ -288,6 +296,11 @@ mod tests {
         for &section in Section::ALL {
             assert_eq!(Section::parse(section.name().as_bytes()), Some(section));
             assert_eq!(section.name(), section.name().to_lowercase());
+            assert!(
+                section.about().ends_with('.') && !section.about().starts_with(' '),
+                "{}",
+                section.about()
+            );
         }
         assert_eq!(Section::parse(b"DISK"), Some(Section::Disk));
         assert_eq!(Section::parse(b"all"), None);

@@ -30,7 +30,7 @@
 //! | [`version`] | what `--version` says, and where a build has it from |
 //! | [`clients`] | nc, socat, redis-cli, redis-benchmark, redis-py |
 //! | [`differential`] | random commands, answered as redis-server answers them |
-//! | [`readme`] | what can be pasted from README.md, run as it stands there |
+//! | [`readme`] | what can be pasted from README.md and STATISTICS.md, run as it stands there |
 //! | [`documents`] | all pages: what is pasted is run, what is named exists, every file is on the map, every error explained |
 //! | [`packages`] | real data: `tests/packages.py` on a sample of the machine's package list |
 //! | [`architecture`] | house rules: who may name what, and how long a file may get |

@@ -1,5 +1,5 @@
-//! The tour of README.md: every block marked `sh tour` or `python tour` is run as it stands there, in order, against one
-//! daemon; before `sh tour restarted` that is started again.
+//! What README.md shows, and the example of STATISTICS.md. The tour of README.md: every block marked `sh tour` or `python tour`
+//! is run as it stands there, in order, against one daemon; before `sh tour restarted` that is started again.
 //!
 //! `$SOCK` is the daemon's socket. A `text` block that follows is what the script prints; in it an ellipsis stands
 //! for whatever the line holds from there on. What may be missing is Python's library for Redis.
@@ -62,6 +62,19 @@ fn the_tour_is_what_happens() {
             );
         }
     }
+}
+
+/// The example of STATISTICS.md, against a daemon that nobody else asks anything.
+#[test]
+fn a_rate_is_made_of_two_looks_at_counters() {
+    let Some(python) = tool("python3") else { return };
+    let page = fs::read_to_string(repository("daemon/STATISTICS.md")).unwrap();
+    let blocks = fenced_blocks(&page);
+    let at = blocks.iter().position(|block| block.info == "python tour").unwrap();
+    let daemon = Daemon::start(&[]);
+    let mut script = Command::new(python);
+    let printed = succeeds(script.args(["-c", &blocks[at].text]).env("SOCK", daemon.socket()));
+    assert_eq!(printed, blocks[at + 1].text);
 }
 
 /// The blocks marked `sh care` are run while a daemon serves, those marked `sh care stopped` while none does, all in one

@@ -307,37 +307,56 @@ fn the_installer_fills_a_directory_for_packages_too() {
     assert_eq!(machine.succeeds(&["find", "/tmp/image", "-type", "f"]), "");
 }
 
-/// The blocks of README.md that are marked `sh service`, in order, as root of a machine.
+/// The blocks that are marked `sh service`, of README.md and then of systemd/README.md, in order, as root of a machine.
 #[test]
-fn what_the_readme_says_of_the_service_is_what_happens() {
-    for name in ["nc", "man"] {
+fn what_the_pages_say_of_the_service_is_what_happens() {
+    for name in ["nc", "man", "systemd-analyze"] {
         if tool(name).is_none() {
             return;
         }
     }
     let Some(machine) = Machine::boot() else { return };
     machine.put_source();
-    let readme = fs::read_to_string(repository("README.md")).unwrap();
-    let mut blocks = Vec::new();
-    for text in readme.split("```sh service\n").skip(1) {
-        let block = text.split("```").next().unwrap();
-        let script = format!("cd {SOURCE}\n{block}");
-        blocks.push(machine.succeeds(&["bash", "-e", "-c", &script]));
+    let mut printed = Vec::new();
+    for page in ["README.md", "systemd/README.md"] {
+        let text = fs::read_to_string(repository(page)).unwrap();
+        for block in text.split("```sh service\n").skip(1) {
+            let block = block.split("```").next().unwrap();
+            let script = format!("cd {SOURCE}\n{block}");
+            printed.push(machine.succeeds(&["bash", "-e", "-c", &script]));
+            if block.contains("www-data") {
+                let groups = machine.read("/etc/group");
+                assert!(
+                    groups.lines().any(|line| line.starts_with("larder:") && line.ends_with("www-data")),
+                    "{groups}"
+                );
+            }
+        }
     }
-    assert_eq!(blocks.len(), 3);
-    assert!(blocks[0].contains("larder is installed and listens on"), "{}", blocks[0]);
-    for expected in
-        ["+world", "Active: active (running)", "Status: \"Serving", "nothing is wrong", "LARDERD(8)"]
-    {
-        assert!(blocks[1].to_lowercase().contains(&expected.to_lowercase()), "{expected}\n{}", blocks[1]);
+    let said = printed.join("\0").to_lowercase();
+    let mut rest = said.as_str();
+    for expected in [
+        "larder is installed and listens on",
+        "+world",
+        "active: active (running)",
+        "status: \"serving",
+        "nothing is wrong",
+        "larderd(8)",
+        "slow_command = \"20ms\"",
+        "today.db: ",
+        "\nsound\n",
+        // From the backup, and on the other disk.
+        "+world",
+        "+world",
+        "overall exposure level for larderd.service: 0.4",
+        "uninstalled",
+    ] {
+        let (_, after) = rest.split_once(expected).unwrap_or_else(|| panic!("no {expected:?} in\n{rest}"));
+        rest = after;
     }
-    assert!(blocks[2].contains("uninstalled"), "{}", blocks[2]);
-    assert!(
-        machine
-            .read("/etc/group")
-            .lines()
-            .any(|line| line.starts_with("larder:") && line.ends_with("www-data"))
-    );
+    for place in ["/var/lib/larder", "/srv/cache", "/etc/larder", "/usr/local/bin/larderd"] {
+        assert!(!machine.path(place).exists(), "{place}");
+    }
 }
 
 /// Units of a user, run by that user's own manager.

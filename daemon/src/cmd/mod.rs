@@ -1,9 +1,9 @@
 //! The commands: one file each, and the registry that everything else about them derives from.
 //!
 //! A command's file holds its documentation, its [`Spec`], `parse` (arguments to a value, nothing touched), `run`, and its
-//! tests. To add one: write the file, add it to the two lists below (`mod` and [`REGISTRY`]), add a transcript under
-//! `tests/e2e/transcripts`. Look-up, arity errors, HELP, COMMAND and the tables of
-//! README.md and COMMANDS.md follow from the registry.
+//! tests. To add one: write the file, add it to the two lists below (`mod` and [`REGISTRY`]) and to its subject in `document.rs`,
+//! add a transcript under `tests/e2e/transcripts`. Look-up, arity errors, HELP, COMMAND and the tables of README.md and COMMANDS.md
+//! follow from the registry.
 //!
 //! Commands return values. They never see sockets, SQL, moka, or which protocol version an answer is written in.
 
@@ -18,6 +18,8 @@ mod dbsize;
 mod del;
 mod delex;
 mod delpat;
+#[cfg(test)]
+mod document;
 mod durability;
 mod echo;
 mod exists;
@@ -221,7 +223,6 @@ pub fn resolve(request: Request<'_>, key_bytes_max: usize) -> Result<(usize, &'s
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::documents::keep;
     use larder_protocol::{Dialect, OwnedRequest};
 
     #[test]
@@ -240,42 +241,6 @@ mod tests {
         assert!(find(b"nope").is_none());
         assert!(find(&[b'x'; 99]).is_none());
         assert!(find(b"").is_none());
-    }
-
-    /// The groups in the order of the documents, and what they are called there.
-    const GROUPS: [(Group, &str); 7] = [
-        (Group::String, "Values"),
-        (Group::Generic, "Keys"),
-        (Group::Transactions, "Transactions"),
-        (Group::PubSub, "Messages"),
-        (Group::Scripting, "Scripts"),
-        (Group::Connection, "Connection"),
-        (Group::Server, "Daemon"),
-    ];
-
-    fn of_group(group: Group) -> impl Iterator<Item = &'static &'static Spec> {
-        REGISTRY.iter().filter(move |spec| spec.group == group)
-    }
-
-    #[test]
-    fn the_documents_list_every_command() {
-        use std::fmt::Write as _;
-
-        let mut names = String::from("| | |\n|---|---|\n");
-        let mut page = String::new();
-        for (group, title) in GROUPS {
-            let shown = of_group(group).map(|spec| format!("`{}`", spec.name.to_ascii_uppercase()));
-            writeln!(names, "| {title} | {} |", shown.collect::<Vec<_>>().join(" ")).unwrap();
-            writeln!(page, "\n## {title}\n\n| command | |\n|---|---|").unwrap();
-            for spec in of_group(group) {
-                let usage = format!("{} {}", spec.name.to_ascii_uppercase(), spec.usage.replace('|', "\\|"));
-                writeln!(page, "| `{}` | {} |", usage.trim_end(), spec.summary).unwrap();
-            }
-        }
-        let listed: usize = GROUPS.iter().map(|(group, _)| of_group(*group).count()).sum();
-        assert_eq!(listed, REGISTRY.len());
-        keep("README.md", "commands", &names);
-        keep("daemon/COMMANDS.md", "commands", &(page + "\n"));
     }
 
     #[test]

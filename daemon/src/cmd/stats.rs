@@ -1,4 +1,5 @@
-//! `STATS [section]`: every statistic of the table, or one section of it, as one JSON object on one line.
+//! `STATS [section]`: every statistic of the table, or one section of it, as one JSON object on one line. STATISTICS.md is made of
+//! the same table.
 
 use larder_protocol::{Reply, Request, Section};
 
@@ -30,4 +31,36 @@ fn parse(request: Request<'_>) -> Result<Option<Section>, CommandError> {
 fn run<'a>(request: Request<'_>, host: &'a Host) -> Result<Job<'a>, CommandError> {
     let section = parse(request)?;
     Ok(Box::pin(async move { Ok(Reply::bulk(host.snapshot().await?.to_json(section))) }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use larder_protocol::Kind;
+
+    use super::*;
+    use crate::documents::{keep, keep_contents};
+
+    #[test]
+    fn the_documents_list_every_statistic() {
+        let mut page = String::new();
+        for section in Section::ALL {
+            writeln!(page, "\n## {}\n\n{}\n", section.name(), section.about()).unwrap();
+            writeln!(page, "| statistic | kind | unit | |\n|---|---|---|---|").unwrap();
+            for stat in section.stats() {
+                let kind = match stat.kind() {
+                    Kind::Counter => "counter",
+                    Kind::Gauge => "gauge",
+                    Kind::Ratio => "ratio",
+                    Kind::Text => "text",
+                    Kind::Map => "counters",
+                };
+                let unit = if stat.unit() == "1" { "" } else { stat.unit() };
+                writeln!(page, "| `{}` | {kind} | {unit} | {} |", stat.name(), stat.help()).unwrap();
+            }
+        }
+        keep("daemon/STATISTICS.md", "statistics", &(page + "\n"));
+        keep_contents("daemon/STATISTICS.md");
+    }
 }

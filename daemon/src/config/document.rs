@@ -6,20 +6,28 @@ use std::fmt::Write as _;
 use super::load::quote;
 use super::table::{SETTINGS, Setting};
 
-/// The table of SETTINGS.md, one row for each setting.
+/// SETTINGS.md's tables: one for each group, a row for each setting.
 #[must_use]
-pub fn table() -> String {
-    let mut rows = String::from("| setting | default | changes with a | |\n|---|---|---|---|\n");
+pub fn tables() -> String {
+    let mut page = String::new();
+    let mut group = None;
     for setting in SETTINGS {
-        let default = match setting.default.describe(&setting.kind) {
-            text if text.is_empty() => "none".to_owned(),
-            text => format!("`{text}`"),
+        if group.replace(setting.group) != Some(setting.group) {
+            let head = "| setting | default | range | changes with a | |\n|---|---|---|---|---|";
+            writeln!(page, "\n## {}\n\n{head}", setting.group.title())
+                .expect("writing to a string cannot fail");
+        }
+        let default = match setting.default.fixed(&setting.kind) {
+            None => setting.default.describe(&setting.kind),
+            Some(text) if text.is_empty() => "none".to_owned(),
+            Some(text) => format!("`{text}`"),
         };
+        let range = setting.kind.range().unwrap_or_default();
         let live = if setting.live { "reload" } else { "restart" };
-        writeln!(rows, "| `{}` | {default} | {live} | {} |", setting.name, explained(setting))
+        writeln!(page, "| `{}` | {default} | {range} | {live} | {} |", setting.name, setting.help)
             .expect("writing to a string cannot fail");
     }
-    rows
+    page + "\n"
 }
 
 /// README's table: a row for each group, with its settings and their defaults.
@@ -103,12 +111,13 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::documents::keep;
+    use crate::documents::{keep, keep_contents};
 
     #[test]
     fn the_documents_list_every_setting() {
         keep("README.md", "settings", &overview());
-        keep("daemon/SETTINGS.md", "settings", &table());
+        keep("daemon/SETTINGS.md", "settings", &tables());
+        keep_contents("daemon/SETTINGS.md");
     }
 
     #[test]

@@ -47,6 +47,8 @@ pub enum Group {
     Expiry,
     /// What one client may ask for, and all together.
     Limits,
+    /// What it tells of itself and of keys to those who ask.
+    Statistics,
     /// What is logged.
     Log,
 }
@@ -63,6 +65,7 @@ impl Group {
             Self::Memory => "Memory",
             Self::Expiry => "Expiry",
             Self::Limits => "Limits",
+            Self::Statistics => "Statistics and events",
             Self::Log => "Log",
         }
     }

@@ -167,7 +167,7 @@ settings! {
             Number(limits::SUBSCRIBER_BYTES as u64), live,
             "Unread messages of a subscriber at which it is disconnected";
     }
-    Log {
+    Statistics {
         "notify_keyspace_events": Told(notify_keyspace_events) = Text(""), live,
             "Changes of keys that are published, in Redis's letters: K or E for the channels, A for all or g, $, x, \
              e and m";
@@ -179,6 +179,8 @@ settings! {
             "Time from which a command is kept for SLOWLOG, 0 for none";
         "slow_commands_kept": Count(slow_commands_kept, 0..=100_000) = Number(128), live,
             "Slow commands that are kept";
+    }
+    Log {
         "log_level": Level(log_level) = Text("info"), live,
             "Least important event that is logged: error, warn, info or debug";
         "log_format": Format(log_format) = Text("text"), live,
