@@ -4,14 +4,14 @@
 //! encoded into the output, and where a commit fails those that depended on it are replaced by the error.
 //!
 //! ```text
-//!            +--> parse --> run, run, run ... --> settle (wait for the turn's commit) --> send --+
-//!  receive --+       (a missing row: load, run again)  (a job: settle, send, await)              +--> receive
+//!            +--> parse --> run, run, run ... --> await the turn's commit --> send --+
+//!  receive --+       (a missing row: load, run again)  (a job: commit, send, await)  +--> receive
 //! ```
 
 mod answers;
 mod io;
+mod socket;
 mod steps;
-mod stream;
 
 use std::ops::Range;
 use std::rc::Rc;
@@ -28,7 +28,7 @@ use crate::entry::Key;
 use crate::latency::Answered;
 use io::Stopping;
 
-pub use stream::Stream;
+pub use socket::Socket;
 
 /// Requests run before others get their turn.
 const REQUESTS_A_ROUND: usize = 1_024;
@@ -44,7 +44,7 @@ enum End {
 
 /// Answers the requests of one client until it goes away or `stop` is cancelled.
 pub async fn serve(
-    stream: Stream,
+    socket: Socket,
     host: Rc<Host>,
     client: Rc<Client>,
     buffers: Rc<Buffers>,
@@ -52,14 +52,14 @@ pub async fn serve(
 ) {
     let parser = Parser::new(frame_limits(&client, &host));
     let mut connection = Connection {
-        stream,
+        socket,
         client,
         input: buffers.share(),
         output: buffers.share(),
         parser,
         requests: Requests::default(),
         missing: Vec::new(),
-        unsettled: Vec::new(),
+        uncommitted: Vec::new(),
         turn: None,
         received: Stopwatch::start(),
         just_received: false,
@@ -74,7 +74,7 @@ pub async fn serve(
 }
 
 struct Connection {
-    stream: Stream,
+    socket: Socket,
     host: Rc<Host>,
     client: Rc<Client>,
     input: Share,
@@ -84,7 +84,7 @@ struct Connection {
     /// Keys whose rows a command needs and did not find.
     missing: Vec<Key>,
     /// Answers in the output that depend on the commit of `turn`.
-    unsettled: Vec<(Range<usize>, Wire)>,
+    uncommitted: Vec<(Range<usize>, Wire)>,
     turn: Option<Rc<Turn>>,
     /// Since when the requests in hand have been there.
     received: Stopwatch,
@@ -142,7 +142,7 @@ impl Connection {
                 self.requests.clear();
                 match progress {
                     Progress::Full => {
-                        self.settle().await;
+                        self.await_commit().await;
                         tokio::task::yield_now().await;
                     }
                     Progress::NeedMore { want } => {
@@ -172,7 +172,7 @@ impl Connection {
             match self.run_steps(&mut next) {
                 Pause::Done => {}
                 Pause::Missing => {
-                    self.settle().await;
+                    self.await_commit().await;
                     let missing = std::mem::take(&mut self.missing);
                     let watch = Stopwatch::start();
                     let more = host.cache.load(missing).await;
@@ -197,7 +197,7 @@ impl Connection {
                 }
                 Pause::TurnFull => {
                     host.cache.commit_now();
-                    self.settle().await;
+                    self.await_commit().await;
                 }
                 Pause::Other(index, spec) => {
                     self.run_other(next, index, spec).await?;
@@ -253,7 +253,7 @@ impl Connection {
                 counters.latencies.failed(index);
             }
         });
-        self.answered.add(spec.class.op(), 1);
+        self.answered.add(spec.class.latency_class(), 1);
         host.note_duration(self.requests.get(at, self.input.bytes()), watch.us(), &self.client);
         self.client.commands.set(self.client.commands.get() + 1);
         self.client.last_command.set(Some(index));

@@ -19,10 +19,10 @@ const UNTAKEN_MAX: usize = 65_536;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Told(u16);
 
-/// A sort of change, or of channel.
+/// A kind of change, or of channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u16)]
-pub enum Sort {
+pub enum NoticeKind {
     /// `K`: on the channel of the key.
     ByKey = 1,
     /// `E`: on the channel of the event.
@@ -41,39 +41,42 @@ pub enum Sort {
 
 /// The letters, `A` aside.
 const LETTERS: [(char, u16); 7] = [
-    ('g', Sort::Generic as u16),
-    ('$', Sort::String as u16),
-    ('x', Sort::Expired as u16),
-    ('e', Sort::Evicted as u16),
-    ('K', Sort::ByKey as u16),
-    ('E', Sort::ByEvent as u16),
-    ('m', Sort::Missed as u16),
+    ('g', NoticeKind::Generic as u16),
+    ('$', NoticeKind::String as u16),
+    ('x', NoticeKind::Expired as u16),
+    ('e', NoticeKind::Evicted as u16),
+    ('K', NoticeKind::ByKey as u16),
+    ('E', NoticeKind::ByEvent as u16),
+    ('m', NoticeKind::Missed as u16),
 ];
 
 /// What `A` stands for. Misses are not among it, as in Redis.
-const ALL: u16 = Sort::Generic as u16 | Sort::String as u16 | Sort::Expired as u16 | Sort::Evicted as u16;
+const ALL: u16 = NoticeKind::Generic as u16
+    | NoticeKind::String as u16
+    | NoticeKind::Expired as u16
+    | NoticeKind::Evicted as u16;
 
 /// Letters for what larder does not have: lists, sets, hashes, sorted sets, streams, modules.
 const WITHOUT_EFFECT: &str = "lshztd";
 
 impl Told {
-    /// Whether changes of that sort are told on some channel.
+    /// Whether changes of that kind are told on some channel.
     #[must_use]
-    pub fn tells(self, sort: Sort) -> bool {
-        self.0 & sort as u16 != 0 && self.0 & (Sort::ByKey as u16 | Sort::ByEvent as u16) != 0
+    pub fn tells(self, kind: NoticeKind) -> bool {
+        self.0 & kind as u16 != 0 && self.0 & (NoticeKind::ByKey as u16 | NoticeKind::ByEvent as u16) != 0
     }
 
     /// Whether it has that letter.
     #[must_use]
-    pub fn has(self, sort: Sort) -> bool {
-        self.0 & sort as u16 != 0
+    pub fn has(self, kind: NoticeKind) -> bool {
+        self.0 & kind as u16 != 0
     }
 
     /// Whether anything is told at all.
     #[must_use]
     pub fn any(self) -> bool {
-        let sorts = ALL | Sort::Missed as u16;
-        self.0 & sorts != 0 && self.0 & (Sort::ByKey as u16 | Sort::ByEvent as u16) != 0
+        let kinds = ALL | NoticeKind::Missed as u16;
+        self.0 & kinds != 0 && self.0 & (NoticeKind::ByKey as u16 | NoticeKind::ByEvent as u16) != 0
     }
 }
 
@@ -112,8 +115,8 @@ impl fmt::Display for Told {
 /// A change of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
-    /// What sort it is.
-    pub sort: Sort,
+    /// Of which kind it is.
+    pub kind: NoticeKind,
     /// What Redis calls it.
     pub event: &'static str,
     /// The key.
@@ -121,25 +124,25 @@ pub struct Notice {
 }
 
 /// What Redis calls it when `command` stores an entry.
-fn stored(command: &str) -> (Sort, &'static str) {
+fn stored(command: &str) -> (NoticeKind, &'static str) {
     match command {
-        "incr" | "decr" | "incrby" | "decrby" => (Sort::String, "incrby"),
-        "incrbyfloat" => (Sort::String, "incrbyfloat"),
-        "append" => (Sort::String, "append"),
-        "setrange" => (Sort::String, "setrange"),
-        "expire" | "pexpire" | "expireat" | "pexpireat" | "getex" => (Sort::Generic, "expire"),
-        "persist" => (Sort::Generic, "persist"),
-        "rename" | "renamenx" => (Sort::Generic, "rename_to"),
-        "copy" => (Sort::Generic, "copy_to"),
-        _ => (Sort::String, "set"),
+        "incr" | "decr" | "incrby" | "decrby" => (NoticeKind::String, "incrby"),
+        "incrbyfloat" => (NoticeKind::String, "incrbyfloat"),
+        "append" => (NoticeKind::String, "append"),
+        "setrange" => (NoticeKind::String, "setrange"),
+        "expire" | "pexpire" | "expireat" | "pexpireat" | "getex" => (NoticeKind::Generic, "expire"),
+        "persist" => (NoticeKind::Generic, "persist"),
+        "rename" | "renamenx" => (NoticeKind::Generic, "rename_to"),
+        "copy" => (NoticeKind::Generic, "copy_to"),
+        _ => (NoticeKind::String, "set"),
     }
 }
 
 /// What Redis calls it when `command` deletes an entry.
-fn deleted(command: &str) -> (Sort, &'static str) {
+fn deleted(command: &str) -> (NoticeKind, &'static str) {
     match command {
-        "rename" | "renamenx" => (Sort::Generic, "rename_from"),
-        _ => (Sort::Generic, "del"),
+        "rename" | "renamenx" => (NoticeKind::Generic, "rename_from"),
+        _ => (NoticeKind::Generic, "del"),
     }
 }
 
@@ -172,33 +175,33 @@ impl Notices {
 
     /// An entry was stored.
     pub fn stored(&mut self, key: &[u8], with_ttl: bool) {
-        let (sort, event) = match self.command {
-            "getex" if !with_ttl => (Sort::Generic, "persist"),
+        let (kind, event) = match self.command {
+            "getex" if !with_ttl => (NoticeKind::Generic, "persist"),
             command => stored(command),
         };
-        self.note(sort, event, key);
+        self.note(kind, event, key);
         if event == "set" && with_ttl {
-            self.note(Sort::Generic, "expire", key);
+            self.note(NoticeKind::Generic, "expire", key);
         }
     }
 
     /// An entry was deleted.
     pub fn deleted(&mut self, key: &[u8]) {
-        let (sort, event) = deleted(self.command);
-        self.note(sort, event, key);
+        let (kind, event) = deleted(self.command);
+        self.note(kind, event, key);
     }
 
     /// A key was read and is not there.
     pub fn missed(&mut self, key: &[u8]) {
-        if self.told.tells(Sort::Missed) && self.committed.len() < UNTAKEN_MAX {
+        if self.told.tells(NoticeKind::Missed) && self.committed.len() < UNTAKEN_MAX {
             // Nothing was changed, so there is no commit to wait for.
-            self.committed.push(Notice { sort: Sort::Missed, event: "keymiss", key: key.into() });
+            self.committed.push(Notice { kind: NoticeKind::Missed, event: "keymiss", key: key.into() });
         }
     }
 
-    fn note(&mut self, sort: Sort, event: &'static str, key: &[u8]) {
-        if self.told.tells(sort) {
-            self.uncommitted.push(Notice { sort, event, key: key.into() });
+    fn note(&mut self, kind: NoticeKind, event: &'static str, key: &[u8]) {
+        if self.told.tells(kind) {
+            self.uncommitted.push(Notice { kind, event, key: key.into() });
         }
     }
 
@@ -222,7 +225,7 @@ impl Notices {
     /// Adds changes that other threads have made.
     pub fn add(&mut self, notices: impl Iterator<Item = Notice>) {
         let told = self.told;
-        self.committed.extend(notices.filter(|notice| told.tells(notice.sort)));
+        self.committed.extend(notices.filter(|notice| told.tells(notice.kind)));
     }
 
     /// What is to be told, and on which channels.
@@ -235,7 +238,7 @@ impl Notices {
 #[derive(Debug, Default)]
 pub struct Removed {
     wanted: AtomicBool,
-    keys: Mutex<Vec<(Sort, Key)>>,
+    keys: Mutex<Vec<(NoticeKind, Key)>>,
 }
 
 impl Removed {
@@ -245,20 +248,20 @@ impl Removed {
     }
 
     /// Notes keys, if that is wanted and there is room.
-    pub fn note(&self, sort: Sort, keys: Vec<Key>) {
+    pub fn note(&self, kind: NoticeKind, keys: Vec<Key>) {
         if self.wanted.load(Ordering::Relaxed) {
             let mut noted = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
             let room = UNTAKEN_MAX - noted.len();
-            noted.extend(keys.into_iter().take(room).map(|key| (sort, key)));
+            noted.extend(keys.into_iter().take(room).map(|key| (kind, key)));
         }
     }
 
     /// Takes what has been noted.
     pub fn take(&self) -> impl Iterator<Item = Notice> {
         let keys = std::mem::take(&mut *self.keys.lock().unwrap_or_else(PoisonError::into_inner));
-        keys.into_iter().map(|(sort, key)| {
-            let event = if sort == Sort::Expired { "expired" } else { "evicted" };
-            Notice { sort, event, key }
+        keys.into_iter().map(|(kind, key)| {
+            let event = if kind == NoticeKind::Expired { "expired" } else { "evicted" };
+            Notice { kind, event, key }
         })
     }
 }
@@ -282,8 +285,8 @@ mod tests {
         }
         assert!("KQ".parse::<Told>().unwrap_err().contains("'Q'"));
         let told = |text: &str| text.parse::<Told>().unwrap();
-        assert!(told("Ex").tells(Sort::Expired) && !told("x").tells(Sort::Expired));
-        assert!(!told("Ex").tells(Sort::Generic) && !told("KE").any() && told("Km").any());
+        assert!(told("Ex").tells(NoticeKind::Expired) && !told("x").tells(NoticeKind::Expired));
+        assert!(!told("Ex").tells(NoticeKind::Generic) && !told("KE").any() && told("Km").any());
     }
 
     #[test]
@@ -302,14 +305,14 @@ mod tests {
     #[test]
     fn removed_keys_are_noted_if_wanted_and_never_too_many() {
         let removed = Removed::default();
-        removed.note(Sort::Expired, vec![(*b"a").into()]);
+        removed.note(NoticeKind::Expired, vec![(*b"a").into()]);
         assert_eq!(removed.take().count(), 0);
         removed.want(true);
-        removed.note(Sort::Evicted, vec![(*b"a").into()]);
+        removed.note(NoticeKind::Evicted, vec![(*b"a").into()]);
         let notices: Vec<_> = removed.take().collect();
         assert_eq!((notices.len(), notices[0].event), (1, "evicted"));
         for _ in 0..UNTAKEN_MAX + 10 {
-            removed.note(Sort::Expired, vec![(*b"a").into()]);
+            removed.note(NoticeKind::Expired, vec![(*b"a").into()]);
         }
         assert_eq!(removed.take().count(), UNTAKEN_MAX);
     }

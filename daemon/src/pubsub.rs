@@ -59,7 +59,8 @@ impl Channels {
         }
     }
 
-    /// Makes sure that there is room for `client` to be subscribed to these as well. To be settled once it is.
+    /// Makes sure that there is room for `client` to be subscribed to these as well. What is left is given back once it is: see
+    /// [`give_back_room`](Self::give_back_room).
     ///
     /// # Errors
     /// Where what all clients keep together would be more than it may.
@@ -70,7 +71,7 @@ impl Channels {
     }
 
     /// Gives back what was made room for and is not needed, or is no longer.
-    pub fn settle(client: &Client) {
+    pub fn give_back_room(client: &Client) {
         let subscriptions = &mut *client.subscriptions.borrow_mut();
         let less = subscriptions.kept.resize(subscriptions.bytes);
         debug_assert!(less.is_ok(), "it is never more");
@@ -148,7 +149,7 @@ impl Channels {
         for name in &patterns {
             self.unsubscribe(Kind::Pattern, name, client);
         }
-        Self::settle(client);
+        Self::give_back_room(client);
     }
 
     /// Whether anybody listens to one of larder's own channels. Who subscribes to `*` does not mean them.
@@ -218,7 +219,7 @@ mod tests {
         let subscribe = |name: &[u8]| {
             Channels::make_room(&listener, [name].into_iter())?;
             channels.subscribe(Kind::Channel, &Bytes::copy_from_slice(name), &listener);
-            Channels::settle(&listener);
+            Channels::give_back_room(&listener);
             Ok(())
         };
         let long = |letter: u8| vec![letter; 5_000];
@@ -229,7 +230,7 @@ mod tests {
         subscribe(&long(b'b')).unwrap();
         assert_eq!(subscribe(&long(b'c')), Err(CommandError::NoRoomToKeep { limit_bytes: 20_000 }));
         channels.unsubscribe(Kind::Channel, &long(b'a'), &listener);
-        Channels::settle(&listener);
+        Channels::give_back_room(&listener);
         assert_eq!(keeping.used_bytes(), one);
         channels.leave(&listener);
         assert_eq!(keeping.used_bytes(), 0);

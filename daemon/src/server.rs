@@ -19,7 +19,7 @@ use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::cmd::{self, Host, REGISTRY};
 use crate::config::{ConfigError, Reloaded, Settings};
-use crate::conn::Stream;
+use crate::conn::Socket;
 use crate::logging::LogHandle;
 use crate::service::{self, Manager};
 use crate::signals::Signal;
@@ -161,11 +161,11 @@ async fn serve(start: &mut Start) -> Result<(), ServeError> {
                 serving();
             }
             accepted = listener.accept(), if warming.is_none() => {
-                clients.accepted(accepted.map(|(stream, _)| (unix_peer(&stream), Stream::Unix(stream)))).await;
+                clients.accepted(accepted.map(|(stream, _)| (unix_peer(&stream), Socket::Unix(stream)))).await;
             }
             accepted = accept_tcp(tcp.as_ref()), if warming.is_none() => {
                 let accepted = accepted
-                    .and_then(|(stream, from)| Ok((tcp_peer(&stream, from)?, Stream::Tcp(stream))));
+                    .and_then(|(stream, from)| Ok((tcp_peer(&stream, from)?, Socket::Tcp(stream))));
                 clients.accepted(accepted).await;
             }
             Some(signal) = signals.recv() => match signal {

@@ -15,18 +15,18 @@ pub(super) enum BackingUp {
     #[default]
     None,
     /// What was written before is being merged.
-    Settling,
+    AwaitingMerge,
     /// The keeper is writing it, for whoever hears of its end here.
     Copying(oneshot::Sender<Result<u64, CommandError>>),
 }
 
 /// A backup that waits for a merge. Where its client goes away meanwhile it is off.
-struct Settling<'a>(&'a Cache);
+struct AwaitingMerge<'a>(&'a Cache);
 
-impl Drop for Settling<'_> {
+impl Drop for AwaitingMerge<'_> {
     fn drop(&mut self) {
         let backing_up = &mut self.0.0.inner.borrow_mut().backing_up;
-        if matches!(backing_up, BackingUp::Settling) {
+        if matches!(backing_up, BackingUp::AwaitingMerge) {
             *backing_up = BackingUp::None;
         }
     }
@@ -44,10 +44,10 @@ impl Cache {
             if !matches!(backing_up, BackingUp::None) {
                 return Err(CommandError::BackupUnderWay);
             }
-            *backing_up = BackingUp::Settling;
+            *backing_up = BackingUp::AwaitingMerge;
         }
-        let settling = Settling(self);
-        self.settle().await.map_err(|error| match error {
+        let awaiting = AwaitingMerge(self);
+        self.merge_all().await.map_err(|error| match error {
             CommandError::Full(why) => CommandError::NoBackup(why),
             other => other,
         })?;
@@ -58,7 +58,7 @@ impl Cache {
             store.back_up(target).map_err(|_| CommandError::Stopping)?;
             inner.backing_up = BackingUp::Copying(done);
         }
-        drop(settling);
+        drop(awaiting);
         copied.await.map_err(|_| CommandError::Stopping)?
     }
 }

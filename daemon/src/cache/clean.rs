@@ -11,7 +11,7 @@ use super::{Cache, Inner};
 use crate::error::CommandError;
 use crate::store::{Evicted, StoreError, Swept};
 
-/// How often [`Cache::settle`] looks again by itself; it is told of every change, so this only bounds an oversight.
+/// How often [`Cache::merge_all`] looks again by itself; it is told of every change, so this only bounds an oversight.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// The sweeps under way and asked for.
@@ -22,7 +22,7 @@ pub(super) struct Cleaning {
     /// Those that the next sweep is for.
     waiting: Vec<Asked>,
     /// Clean-ups that wait for what is in the write buffer to be merged.
-    settling: usize,
+    awaiting_merge: usize,
     /// Expired entries that were dropped by merges for them, and that none of them has answered for yet.
     dropped: u64,
 }
@@ -44,18 +44,18 @@ impl Cleaning {
 
     /// A merge has dropped expired entries.
     pub(super) fn merged(&mut self, dropped: u64) {
-        if self.settling > 0 {
+        if self.awaiting_merge > 0 {
             self.dropped += dropped;
         }
     }
 }
 
 /// A clean-up that waits for a merge, counted for as long as it does, also where its client goes away meanwhile.
-struct Settling<'a>(&'a Cache);
+struct AwaitingMerge<'a>(&'a Cache);
 
-impl<'a> Settling<'a> {
+impl<'a> AwaitingMerge<'a> {
     fn new(cache: &'a Cache) -> Self {
-        cache.0.inner.borrow_mut().cleaning.settling += 1;
+        cache.0.inner.borrow_mut().cleaning.awaiting_merge += 1;
         Self(cache)
     }
 
@@ -65,12 +65,12 @@ impl<'a> Settling<'a> {
     }
 }
 
-impl Drop for Settling<'_> {
+impl Drop for AwaitingMerge<'_> {
     fn drop(&mut self) {
         let mut inner = self.0.0.inner.borrow_mut();
         let cleaning = &mut inner.cleaning;
-        cleaning.settling -= 1;
-        if cleaning.settling == 0 {
+        cleaning.awaiting_merge -= 1;
+        if cleaning.awaiting_merge == 0 {
             cleaning.dropped = 0;
         }
     }
@@ -98,24 +98,24 @@ impl Cache {
     /// # Errors
     /// Where the keeper cannot do it.
     pub async fn clean_up(&self) -> Result<u64, CommandError> {
-        let settling = Settling::new(self);
+        let awaiting = AwaitingMerge::new(self);
         // What expired in the write buffer is dropped when it is merged.
-        self.settle().await?;
+        self.merge_all().await?;
         let (done, removed) = oneshot::channel();
-        let asked = Asked { dropped: settling.claim(), done };
+        let asked = Asked { dropped: awaiting.claim(), done };
         self.0.inner.borrow_mut().sweep(Some(asked)).map_err(|_| CommandError::Stopping)?;
         removed.await.map_err(|_| CommandError::Stopping)
     }
 
     /// Waits until everything written before is in the main file.
-    pub(super) async fn settle(&self) -> Result<(), CommandError> {
+    pub(super) async fn merge_all(&self) -> Result<(), CommandError> {
         self.commit();
         let target = self.0.inner.borrow().tiers.active().id();
         loop {
             let changed = self.0.changed.notified();
             {
                 let mut inner = self.0.inner.borrow_mut();
-                if inner.tiers.settled(target) {
+                if inner.tiers.has_merged(target) {
                     return Ok(());
                 }
                 if let Some(reason) = inner.stuck() {

@@ -13,7 +13,7 @@ use moka::sync::Cache;
 
 use crate::buffer::Generation;
 use crate::entry::{Entry, Key, State, packed};
-use crate::notices::{Removed, Sort};
+use crate::notices::{NoticeKind, Removed};
 use crate::pace::Steps;
 use crate::store::Copies;
 
@@ -210,7 +210,7 @@ impl Copies for Memory {
         self.cache.as_ref().is_some_and(|cache| cache.contains_key(key))
     }
 
-    fn removed(&self, why: Sort, keys: Vec<Key>) {
+    fn removed(&self, why: NoticeKind, keys: Vec<Key>) {
         self.removed.note(why, keys);
     }
 }

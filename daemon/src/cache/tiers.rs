@@ -291,7 +291,7 @@ impl Tiers {
 
     /// Whether everything written up to and including generation `id` is in the main file.
     #[must_use]
-    pub fn settled(&self, id: u64) -> bool {
+    pub fn has_merged(&self, id: u64) -> bool {
         let merged_up_to = self.sealed.as_ref().map_or(self.active.id(), |sealed| sealed.id()) - 1;
         merged_up_to >= id || (self.active.id() <= id && self.active.is_empty() && self.sealed.is_none())
     }

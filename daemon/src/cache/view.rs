@@ -207,8 +207,8 @@ impl View<'_> {
     ) -> Result<(), Stop> {
         self.need(keys.clone())?;
         for key in keys {
-            let entry = self.find(key)?.map(|entry| entry.deadline);
-            self.tiers.watches().add(watch, Watched { key: key.into(), entry });
+            let deadline = self.find(key)?.map(|entry| entry.deadline);
+            self.tiers.watches().add(watch, Watched { key: key.into(), deadline });
         }
         Ok(())
     }

@@ -31,7 +31,7 @@ pub struct Watched {
     /// The key.
     pub key: Key,
     /// The deadline of its entry, if it had one that could be read.
-    pub entry: Option<Deadline>,
+    pub deadline: Option<Deadline>,
 }
 
 impl Watch {
@@ -57,7 +57,7 @@ impl Watch {
     }
 
     /// Gives back what was made room for and is not needed, since some of the keys were watched already.
-    pub fn settle(&self) {
+    pub fn give_back_room(&self) {
         let less = self.kept.borrow_mut().resize(self.bytes.get());
         debug_assert!(less.is_ok(), "it is never more");
     }
@@ -65,7 +65,7 @@ impl Watch {
     /// Whether a watched key was written or has expired since.
     #[must_use]
     pub fn is_broken(&self, now_ms: i64) -> bool {
-        let expired = |watched: &Watched| watched.entry.is_some_and(|deadline| deadline.passed(now_ms));
+        let expired = |watched: &Watched| watched.deadline.is_some_and(|deadline| deadline.passed(now_ms));
         self.touched.get() || self.keys.borrow().iter().any(expired)
     }
 
@@ -73,7 +73,7 @@ impl Watch {
     #[must_use]
     pub fn present(&self) -> Vec<Key> {
         let keys = self.keys.borrow();
-        keys.iter().filter(|watched| watched.entry.is_some()).map(|watched| watched.key.clone()).collect()
+        keys.iter().filter(|watched| watched.deadline.is_some()).map(|watched| watched.key.clone()).collect()
     }
 
     /// How many keys are watched.
@@ -106,7 +106,7 @@ impl Watches {
     pub(super) fn add(&mut self, watch: &Rc<Watch>, watched: Watched) {
         let by_client = self.by_key.entry(watched.key.clone()).or_default();
         by_client.entry(watch.id).or_insert_with(|| {
-            let present = watched.entry.is_some();
+            let present = watched.deadline.is_some();
             watch.bytes.set(watch.bytes.get() + bytes_of(&watched.key));
             watch.keys.borrow_mut().push(watched);
             Watching { watch: Rc::clone(watch), present }
@@ -124,7 +124,7 @@ impl Watches {
             }
         }
         watch.bytes.set(0);
-        watch.settle();
+        watch.give_back_room();
     }
 
     /// `key` is written.
@@ -154,8 +154,8 @@ impl Watches {
 mod tests {
     use super::*;
 
-    fn watched(key: &str, entry: Option<Deadline>) -> Watched {
-        Watched { key: key.as_bytes().into(), entry }
+    fn watched(key: &str, deadline: Option<Deadline>) -> Watched {
+        Watched { key: key.as_bytes().into(), deadline }
     }
 
     /// Two clients: the first watches `there` and `absent`, the second `mortal`.

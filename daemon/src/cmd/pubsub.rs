@@ -103,7 +103,7 @@ fn subscribe(
             }));
         }
     }
-    Channels::settle(client);
+    Channels::give_back_room(client);
     Ok(Reply::Several(messages))
 }
 
@@ -127,7 +127,7 @@ fn unsubscribe(kind: Kind, request: Request<'_>, client: &Rc<Client>, host: &Hos
         confirmation(word, Reply::Bulk(name), client)
     });
     let confirmations = confirmations.collect();
-    Channels::settle(client);
+    Channels::give_back_room(client);
     Reply::Several(confirmations)
 }
 

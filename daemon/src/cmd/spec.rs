@@ -112,9 +112,9 @@ impl Class {
         }
     }
 
-    /// As what its durations are recorded.
+    /// The class that its durations are recorded under.
     #[must_use]
-    pub fn op(self) -> stream::Class {
+    pub fn latency_class(self) -> stream::Class {
         match self {
             Self::Read => stream::Class::Read,
             Self::Write => stream::Class::Write,

@@ -137,7 +137,7 @@ fn watch<'a>(request: Request<'_>, client: &'a Rc<Client>, host: &'a Host) -> Re
     watch.make_room(request.args())?;
     Ok(Box::pin(async move {
         let watched = host.step(|view| view.watch(keys.iter().map(Vec::as_slice), &watch)).await;
-        watch.settle();
+        watch.give_back_room();
         watched.map(|()| Reply::OK)
     }))
 }

@@ -37,21 +37,21 @@ impl Connection {
     }
 
     /// Waits for the commit that answers in the output depend on.
-    pub(super) async fn settle(&mut self) {
+    pub(super) async fn await_commit(&mut self) {
         if let Some(turn) = self.turn.take()
             && let Err(error) = turn.committed().await
         {
-            self.replace_unsettled(&error);
+            self.replace_uncommitted(&error);
         }
-        self.unsettled.clear();
+        self.uncommitted.clear();
     }
 
     /// The commit failed: what depended on it is answered with the error, everything else as it stands.
-    fn replace_unsettled(&mut self, error: &CommandError) {
+    fn replace_uncommitted(&mut self, error: &CommandError) {
         let answered = std::mem::take(self.output.bytes_mut());
         let output = self.output.bytes_mut();
         let mut copied_to = 0;
-        for (range, wire) in &self.unsettled {
+        for (range, wire) in &self.uncommitted {
             self.host.cache.count(Stat::CommandErrors, 1);
             let reply = Reply::error(self.host.error_text(error));
             output.extend_from_slice(&answered[copied_to..range.start]);
@@ -68,7 +68,7 @@ impl Connection {
             encode(&Reply::error(format!("ERR {error}")), Wire::Resp2, self.output.ready());
         }
         self.send_all().await?;
-        io::linger(&mut self.stream).await;
+        io::linger(&mut self.socket).await;
         Err(End::Closed)
     }
 }

@@ -11,7 +11,7 @@ use larder_protocol::{Reply, Stat, Wire, encode};
 use tokio::io::{AsyncRead as _, Interest, Ready};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use super::{Connection, End, Stream};
+use super::{Connection, End, Socket};
 use crate::clients::Client;
 use crate::clock::Stopwatch;
 use crate::error::CommandError;
@@ -114,7 +114,7 @@ impl Connection {
     /// Waits for input while there is nothing to send. Idle connections hold no buffers meanwhile.
     async fn receive_only(&mut self, stopping: &mut Stopping) -> Result<Received, End> {
         let mid_request = self.parser.mid_request();
-        let (stream, input, client) = (&mut self.stream, &mut self.input, &self.client);
+        let (socket, input, client) = (&mut self.socket, &mut self.input, &self.client);
         // Polled by hand: a future of `readable` enters and leaves a list of waiters for each request.
         let mut received = std::pin::pin!(poll_fn(|context| {
             if stopping.poll(context) {
@@ -124,10 +124,10 @@ impl Connection {
                 return Poll::Ready(Ok(Received::Nothing));
             }
             if !mid_request {
-                ready!(stream.poll_read_ready(context))?;
+                ready!(socket.poll_read_ready(context))?;
             }
             // One system call, and none to find out that no more is there: a short read tells tokio so.
-            let read = tokio_util::io::poll_read_buf(Pin::new(&mut *stream), context, input.ready());
+            let read = tokio_util::io::poll_read_buf(Pin::new(&mut *socket), context, input.ready());
             read.map_ok(Received::of)
         }));
         let settings = self.host.settings();
@@ -161,7 +161,7 @@ impl Connection {
         if !ready.is_readable() {
             return Ok(Received::Nothing);
         }
-        match self.stream.try_read_buf(self.input.ready()) {
+        match self.socket.try_read_buf(self.input.ready()) {
             Ok(bytes) => Ok(Received::of(bytes)),
             Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(Received::Nothing),
             Err(_) => Err(End::Closed),
@@ -195,10 +195,10 @@ impl Connection {
 
     /// Sends what the client takes at once of the output, after the commits it depends on.
     pub(super) async fn send_some(&mut self) -> Result<(), End> {
-        self.settle().await;
+        self.await_commit().await;
         let mut sent = 0;
         while !self.output.bytes().is_empty() {
-            match self.stream.try_write(self.output.bytes()) {
+            match self.socket.try_write(self.output.bytes()) {
                 Ok(written) => {
                     self.output.bytes_mut().advance(written);
                     sent += written;
@@ -254,7 +254,7 @@ impl Connection {
 
     /// Waits for the client while there is something to send.
     pub(super) async fn wait_for(&mut self, interest: Interest) -> Result<Ready, End> {
-        let mut ready = std::pin::pin!(self.stream.ready(interest));
+        let mut ready = std::pin::pin!(self.socket.ready(interest));
         let ready = poll_fn(|context| {
             if self.client.is_killed() {
                 return Poll::Ready(Err(ErrorKind::ConnectionAborted.into()));
@@ -306,7 +306,7 @@ pub(super) async fn attach(client: &Client) {
 
 /// Reads and throws away what the client still sends, for a moment: closing with unread input would make the system
 /// discard the answer on its way.
-pub(super) async fn linger(stream: &mut Stream) {
+pub(super) async fn linger(socket: &mut Socket) {
     const LINGER: Duration = Duration::from_millis(200);
     const LINGER_BYTES_MAX: usize = 1 << 20;
     let mut scratch = [0; 4_096];
@@ -314,7 +314,7 @@ pub(super) async fn linger(stream: &mut Stream) {
     let drained = async {
         while rest > 0 {
             let mut buffer = tokio::io::ReadBuf::new(&mut scratch);
-            let read = poll_fn(|context| Pin::new(&mut *stream).poll_read(context, &mut buffer));
+            let read = poll_fn(|context| Pin::new(&mut *socket).poll_read(context, &mut buffer));
             if read.await.is_err() || buffer.filled().is_empty() {
                 return;
             }

@@ -33,7 +33,7 @@ const PARSED_AT_ONCE_BYTES: usize = 4 << 10;
 impl Connection {
     /// Runs requests from `next` on for as long as they need nothing but the cache as it is.
     pub(super) fn run_steps(&mut self, next: &mut usize) -> Pause {
-        let Self { host, client, input, output, requests, missing, unsettled, turn, answered, .. } = self;
+        let Self { host, client, input, output, requests, missing, uncommitted, turn, answered, .. } = self;
         // A look at the clock costs as much as a look-up. Where little was parsed, no time has passed.
         let now = if std::mem::take(&mut self.just_received) && input.bytes().len() <= PARSED_AT_ONCE_BYTES {
             self.received
@@ -93,7 +93,7 @@ impl Connection {
                 }
                 lose_answer(client, *next, start, answers);
                 if view.depends_on_commit() && wanted {
-                    unsettled.push((start..answers.len(), wire));
+                    uncommitted.push((start..answers.len(), wire));
                 }
                 *next += 1;
             }
@@ -101,9 +101,9 @@ impl Connection {
         });
         tally.end(client, answered, *next - from);
         output.recount();
-        if !unsettled.is_empty() {
+        if !uncommitted.is_empty() {
             let now = host.cache.turn();
-            // Whoever lets a turn pass settles first, so that all that is unsettled waits for one commit.
+            // Whoever lets a turn pass awaits its commit first, so that all that is uncommitted waits for one.
             debug_assert!(
                 turn.is_none() || turn.as_ref().zip(now.as_ref()).is_some_and(|(a, b)| Rc::ptr_eq(a, b))
             );
@@ -217,7 +217,7 @@ impl<'a> Tally<'a> {
         self.calls.change();
         self.last_big = Some(index);
         self.counted_ns += ns;
-        self.big.add(cmd::REGISTRY[index].class.op(), 1);
+        self.big.add(cmd::REGISTRY[index].class.latency_class(), 1);
         view.counters().called(index, 1, ns);
     }
 
@@ -233,7 +233,7 @@ impl<'a> Tally<'a> {
             self.host.cache.counters_mut(|counters| {
                 self.calls.share_out(ns, |index, calls, ns| {
                     counters.called(index, calls, ns);
-                    answered.add(cmd::REGISTRY[index].class.op(), calls);
+                    answered.add(cmd::REGISTRY[index].class.latency_class(), calls);
                 });
             });
         }

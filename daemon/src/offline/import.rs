@@ -49,7 +49,7 @@ pub(super) fn run(input: Option<&Path>, settings: &Settings, clock: Clock) -> Re
         generation,
         read: 0,
         applied: 0,
-        applied_when_settled: 0,
+        applied_when_merged: 0,
         writes: 0,
     };
     let ended = import.read_all(source, Progress::new(Unit::Bytes, bytes, false));
@@ -111,7 +111,7 @@ struct Import<'a> {
     /// Those that are in the database, on disk.
     applied: u64,
     /// Those that will be when the merge under way has ended.
-    applied_when_settled: u64,
+    applied_when_merged: u64,
     /// Entries and deletions in the requests read.
     writes: u64,
 }
@@ -122,7 +122,7 @@ impl Import<'_> {
         // What came before a wrong request is applied.
         if !matches!(ended, Err(Stop::Store(_))) {
             self.seal()?;
-            self.session.settle()?;
+            self.session.await_merge()?;
             self.applied = self.read;
         }
         ended
@@ -228,13 +228,13 @@ impl Import<'_> {
         if self.generation.is_empty() {
             return Ok(());
         }
-        let before = self.applied_when_settled;
-        self.session.settle()?;
+        let before = self.applied_when_merged;
+        self.session.await_merge()?;
         self.applied = before;
         let next = Generation::new(self.generation.id() + 1);
         let sealed = std::mem::replace(&mut self.generation, next);
         self.session.merge(sealed)?;
-        self.applied_when_settled = self.read;
+        self.applied_when_merged = self.read;
         Ok(())
     }
 }

@@ -38,7 +38,7 @@ impl Session {
             merging: opened.recovered.is_some(),
             evicted: 0,
         };
-        match session.settle() {
+        match session.await_merge() {
             Ok(()) => Ok(session),
             Err(error) => {
                 session.store.abandon();
@@ -53,9 +53,9 @@ impl Session {
         self.journal.as_ref().or(self.spare.as_ref()).map_or(0, Journal::generation)
     }
 
-    /// Has a generation merged, once the one before is. Returns before it is: see [`settle`](Self::settle).
+    /// Has a generation merged, once the one before is. Returns before it is: see [`await_merge`](Self::await_merge).
     pub(super) fn merge(&mut self, generation: Generation) -> Result<(), StoreError> {
-        self.settle()?;
+        self.await_merge()?;
         let Some(journal) = self.journal.take() else { return Err(StoreError::KeeperGone) };
         debug_assert_eq!(journal.generation(), generation.id());
         while self.spare.is_none() {
@@ -70,7 +70,7 @@ impl Session {
     }
 
     /// Waits until what was given to [`merge`](Self::merge) is in the database and on disk.
-    pub(super) fn settle(&mut self) -> Result<(), StoreError> {
+    pub(super) fn await_merge(&mut self) -> Result<(), StoreError> {
         while self.merging {
             self.hear()?;
         }
@@ -89,12 +89,12 @@ impl Session {
 
     /// Ends the keeper, with what was merged on disk.
     pub(super) fn close(mut self) -> Result<(), StoreError> {
-        let settled = self.settle();
-        match settled {
+        let merged = self.await_merge();
+        match merged {
             Ok(()) => self.store.stop(),
             Err(_) => self.store.abandon(),
         }
-        settled
+        merged
     }
 
     /// As [`close`](Self::close), leaving a merge under way where it is.

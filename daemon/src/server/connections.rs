@@ -17,7 +17,7 @@ use crate::access::Role;
 use crate::buffers::Buffers;
 use crate::clients::{Client, Peer};
 use crate::cmd::{self, Host};
-use crate::conn::{self, Stream};
+use crate::conn::{self, Socket};
 use crate::error::AccessError;
 use crate::kept::Keeping;
 use crate::warm;
@@ -63,8 +63,8 @@ impl Connections {
     }
 
     /// Serves a connection, or says why not.
-    pub(super) async fn accepted(&mut self, accepted: std::io::Result<(Peer, Stream)>) {
-        let (peer, stream) = match accepted {
+    pub(super) async fn accepted(&mut self, accepted: std::io::Result<(Peer, Socket)>) {
+        let (peer, socket) = match accepted {
             Ok(accepted) => accepted,
             // Those who have gone before they were looked at concern nobody.
             Err(error) if !is_want(&error) => {
@@ -82,27 +82,27 @@ impl Connections {
         };
         let role = match self.admit(&peer) {
             Ok(role) => role,
-            Err(error) => return self.reject(&stream, &error),
+            Err(error) => return self.reject(&socket, &error),
         };
-        self.serve(peer, stream, role);
+        self.serve(peer, socket, role);
     }
 
     /// Has the file of commands in the settings run, if there is one, on a connection within this process.
     pub(super) fn warm(&mut self) -> Option<warm::Warming> {
         let (stream, warming) = warm::begin(self.host.settings())?;
         // Whoever may write the settings may write entries.
-        self.serve(unix_peer(&stream), Stream::Unix(stream), Some(Role::Admin));
+        self.serve(unix_peer(&stream), Socket::Unix(stream), Some(Role::Admin));
         Some(warming)
     }
 
-    fn serve(&mut self, peer: Peer, stream: Stream, role: Option<Role>) {
+    fn serve(&mut self, peer: Peer, socket: Socket, role: Option<Role>) {
         self.last_id += 1;
         let (buffers, keeping) = self.bounds_of(&peer);
         let client = Client::new(self.last_id, peer, self.host.cache.now_ms()).keeping(keeping);
         let client = Rc::new(client);
         client.role.set(role);
         let listed = Listed::new(Rc::clone(&self.host), Rc::clone(&client));
-        let serve = conn::serve(stream, Rc::clone(&self.host), client, buffers, self.stop.clone());
+        let serve = conn::serve(socket, Rc::clone(&self.host), client, buffers, self.stop.clone());
         self.tracker.spawn_local(async move {
             let _listed = listed;
             serve.await;
@@ -152,12 +152,12 @@ impl Connections {
         (buffers, keeping)
     }
 
-    fn reject(&self, stream: &Stream, error: &AccessError) {
+    fn reject(&self, socket: &Socket, error: &AccessError) {
         self.host.cache.count(Stat::ConnectionsRejected, 1);
         let mut out = bytes::BytesMut::new();
         encode(&Reply::error(error.to_string()), Wire::Resp2, &mut out);
         // The socket is new and empty, so this fits; who has gone already does not care.
-        let _ = stream.try_write(&out);
+        let _ = socket.try_write(&out);
     }
 
     /// Lets connections finish what they have begun.

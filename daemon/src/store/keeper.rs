@@ -36,7 +36,7 @@ use super::row::{Compression, Packer};
 use crate::buffer::Generation;
 use crate::clock::{Clock, Stopwatch};
 use crate::entry::Key;
-use crate::notices::Sort;
+use crate::notices::NoticeKind;
 pub use backup::BackedUp;
 pub(super) use messages::{Backing, Job};
 pub use messages::{Event, Evicted, Merged, Swept};
@@ -66,7 +66,7 @@ pub trait Copies: Send {
     fn has(&self, key: &[u8]) -> bool;
 
     /// These keys were removed because they had expired, or to make room. Copies of them are no longer asked for.
-    fn removed(&self, why: Sort, keys: Vec<Key>);
+    fn removed(&self, why: NoticeKind, keys: Vec<Key>);
 }
 
 /// Where there is no memory tier.
@@ -77,7 +77,7 @@ impl Copies for () {
         false
     }
 
-    fn removed(&self, _: Sort, _: Vec<Key>) {}
+    fn removed(&self, _: NoticeKind, _: Vec<Key>) {}
 }
 
 /// Figures that others read while the keeper works.
@@ -129,7 +129,7 @@ impl Keeper {
         let (until_ms, counted) = (Arc::clone(&give_up_ms), Arc::clone(&tally));
         let reserve = Reserve::open(&setup.dir, setup.budget.reserve_bytes);
         let work = move || {
-            let desk = Desk {
+            let worker = Worker {
                 reserve,
                 packer: Packer::new(setup.compression),
                 evictor: Evictor::default(),
@@ -151,7 +151,7 @@ impl Keeper {
                 give_up_ms: until_ms,
                 tally: counted,
             };
-            desk.work(&inbox);
+            worker.work(&inbox);
         };
         let thread = std::thread::Builder::new()
             .name("keeper".into())
@@ -195,7 +195,7 @@ impl Keeper {
 }
 
 /// The thread's own state.
-struct Desk {
+struct Worker {
     setup: Setup,
     /// Shared with the backup under way only: it reads from this connection while everything else works on.
     connection: Rc<Connection>,
@@ -237,7 +237,7 @@ struct Sweep {
 /// The loop has gone, or something failed for good.
 struct End;
 
-impl Desk {
+impl Worker {
     fn work(mut self, inbox: &Receiver<Job>) {
         // Where it may not, it works on as before.
         let _ = rustix::process::setpriority_process(None, NICENESS);

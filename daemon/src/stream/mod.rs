@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::clients::Own;
 use crate::cmd::Host;
-use crate::notices::{Notice, Sort};
+use crate::notices::{Notice, NoticeKind};
 use history::History;
 
 /// What a listener to larder's own channels may leave unread before it misses messages: about a minute of samples.
@@ -110,11 +110,11 @@ fn tell_changes(host: &Host) {
     let (told, notices) = host.cache.take_notices();
     let limit = host.settings().subscriber_buffer_bytes;
     for Notice { event, key, .. } in notices {
-        if told.has(Sort::ByKey) {
+        if told.has(NoticeKind::ByKey) {
             let channel = [b"__keyspace@0__:", &*key].concat();
             host.channels.publish(&channel, event.as_bytes(), limit);
         }
-        if told.has(Sort::ByEvent) {
+        if told.has(NoticeKind::ByEvent) {
             host.channels.publish(format!("__keyevent@0__:{event}").as_bytes(), &key, limit);
         }
     }

@@ -296,9 +296,9 @@ impl World {
     /// Lets everything unfinished finish, then reads once more from every tier there is.
     pub(super) fn finish(&mut self) {
         self.publish();
-        self.settle();
+        self.finish_readers();
         self.readers.push(Reader::default());
-        self.settle();
+        self.finish_readers();
         // The buffer lets go: what is then read comes from the memory tier or the main file.
         if self.sealed.is_none() {
             for step in [Step::Seal, Step::Merge, Step::Refresh, Step::Release] {
@@ -307,12 +307,12 @@ impl World {
         }
         for _ in 0..2 {
             self.readers.push(Reader::default());
-            self.settle();
+            self.finish_readers();
             self.step(Step::Evict);
         }
     }
 
-    fn settle(&mut self) {
+    fn finish_readers(&mut self) {
         for _ in 0..4 {
             for at in 0..self.readers.len() {
                 self.look(at);

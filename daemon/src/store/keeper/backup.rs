@@ -13,7 +13,7 @@ use std::time::Duration;
 use rusqlite::backup::{Backup, StepResult};
 
 use super::upkeep::Idle;
-use super::{Desk, End, Event, Job};
+use super::{End, Event, Job, Worker};
 use crate::clock::Stopwatch;
 use crate::store::StoreError;
 use crate::store::part::Part;
@@ -59,7 +59,7 @@ impl From<End> for Cut {
     }
 }
 
-impl Desk {
+impl Worker {
     /// Writes a copy of the main file to `target`, with jobs done between the steps.
     pub(super) fn back_up(&mut self, target: &Path, inbox: &Receiver<Job>) -> Result<(), End> {
         let watch = Stopwatch::start();

@@ -6,11 +6,11 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
-use super::{Backing, Desk, End, Event, Evicted, Job, Merged};
+use super::{Backing, End, Event, Evicted, Job, Merged, Worker};
 use crate::buffer::{Generation, Slot};
 use crate::clock::Stopwatch;
 use crate::entry::Key;
-use crate::notices::Sort;
+use crate::notices::NoticeKind;
 use crate::pace::{self, Haste};
 use crate::store::StoreError;
 use crate::store::evict::Manner;
@@ -40,7 +40,7 @@ struct Progress<'g> {
     expired: usize,
 }
 
-impl Desk {
+impl Worker {
     /// Merges the generation whole, or ends the thread trying.
     pub(super) fn merge(
         &mut self,
@@ -119,7 +119,7 @@ impl Desk {
                 merge::merge_slice(connection, accounting, packer, &rest[..rows], now_ms).map_err(sqlite)?;
             progress.rows += done.rows;
             progress.expired += done.expired;
-            self.setup.copies.removed(Sort::Expired, done.gone);
+            self.setup.copies.removed(NoticeKind::Expired, done.gone);
             self.pressure = 1;
             self.unhurried.wrote(done.rows, self.wal_bytes().saturating_sub(log_bytes));
             pace::step_back_after_a_burst();
@@ -177,14 +177,14 @@ impl Desk {
 
     /// Removes some slices' worth of rows, the expired first. False where there was nothing to remove.
     pub(super) fn evict_for(&mut self, slice_bytes: u64) -> Result<bool, StoreError> {
-        self.remove(|desk, gone| desk.evict_some(slice_bytes, gone))
+        self.remove(|worker, gone| worker.evict_some(slice_bytes, gone))
     }
 
     /// Removes some slices' worth of what has expired. False where there was nothing, or no room to do it.
     fn sweep_for_room(&mut self) -> Result<bool, StoreError> {
-        self.remove(|desk, gone| {
-            let enough = desk.accounting.rows - desk.setup.budget.slice_rows as i64;
-            match desk.sweep_until(&mut gone.expired, |desk| desk.accounting.rows <= enough) {
+        self.remove(|worker, gone| {
+            let enough = worker.accounting.rows - worker.setup.budget.slice_rows as i64;
+            match worker.sweep_until(&mut gone.expired, |worker| worker.accounting.rows <= enough) {
                 // What is gone already may be enough.
                 Err(error) if error.is_full() => Ok(()),
                 ended => ended,
@@ -213,8 +213,8 @@ impl Desk {
         let wanted = (slice_bytes.max(1) * u64::from(self.pressure)).max(64 << 10) as i64;
         self.pressure = self.pressure.saturating_mul(2).min(1 << 20);
         let before = self.accounting;
-        let freed = |desk: &Self| before.stored_bytes - desk.accounting.stored_bytes;
-        self.sweep_until(&mut gone.expired, |desk| freed(desk) >= wanted)?;
+        let freed = |worker: &Self| before.stored_bytes - worker.accounting.stored_bytes;
+        self.sweep_until(&mut gone.expired, |worker| freed(worker) >= wanted)?;
         for _ in 0..WINDOWS_MAX {
             if freed(self) >= wanted || self.accounting.rows == 0 {
                 break;
@@ -231,7 +231,7 @@ impl Desk {
             let evicted = evictor.evict_slice(connection, accounting, manner, &hot).map_err(sqlite)?;
             gone.rows += evicted.rows;
             gone.bytes += evicted.bytes;
-            setup.copies.removed(Sort::Evicted, evicted.gone);
+            setup.copies.removed(NoticeKind::Evicted, evicted.gone);
         }
         Ok(())
     }
@@ -245,7 +245,7 @@ impl Desk {
             let swept = merge::sweep_slice(&self.connection, &mut self.accounting, slice, now_ms)
                 .map_err(self.sqlite("clean up"))?;
             *expired += swept.rows;
-            self.setup.copies.removed(Sort::Expired, swept.gone);
+            self.setup.copies.removed(NoticeKind::Expired, swept.gone);
             if swept.rows < slice {
                 break;
             }

@@ -5,7 +5,7 @@
 //! the same core may have to wait. Where they are close together, thirty rows share a page, and small slices would write
 //! more pages than they need to.
 
-use super::Desk;
+use super::Worker;
 use crate::pace::{self, Haste};
 use crate::store::budget::rows_beside;
 use crate::store::main_file::PAGE_BYTES;
@@ -38,7 +38,7 @@ impl Unhurried {
     }
 }
 
-impl Desk {
+impl Worker {
     /// Rows that the next slice should have at most: no more than what is left on the disk has room for.
     pub(super) fn slice_rows(&self) -> usize {
         let most = self.setup.budget.slice_rows.min(rows_beside(self.free_bytes()));

@@ -4,9 +4,9 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::{Desk, End, Event, Sweep, Swept};
+use super::{End, Event, Sweep, Swept, Worker};
 use crate::clock::Stopwatch;
-use crate::notices::Sort;
+use crate::notices::NoticeKind;
 use crate::pace::{self, Haste};
 use crate::store::budget::LOG_ROOM_PART;
 use crate::store::main_file::{self, PAGE_BYTES};
@@ -46,7 +46,7 @@ struct Pages {
     free: u64,
 }
 
-impl Desk {
+impl Worker {
     pub(super) fn idle(&self) -> Idle {
         if self.tidy || !self.sweeps.is_empty() || !self.backups.is_empty() {
             Idle::Now
@@ -118,7 +118,7 @@ impl Desk {
                 sweep.rows += done.rows;
                 sweep.bytes += stored_bytes - self.accounting.stored_bytes;
             }
-            self.setup.copies.removed(Sort::Expired, done.gone);
+            self.setup.copies.removed(NoticeKind::Expired, done.gone);
             self.unhurried.wrote(done.rows, self.wal_bytes().saturating_sub(log_bytes));
             self.bound_log()?;
             pace::step_back_after_a_burst();

@@ -10,7 +10,7 @@ use tokio::net::{TcpStream, UnixStream};
 
 /// A connected socket.
 #[derive(Debug)]
-pub enum Stream {
+pub enum Socket {
     /// Of this machine; who is at the other end is known.
     Unix(UnixStream),
     /// Anybody's who can reach the address.
@@ -19,23 +19,23 @@ pub enum Stream {
 
 /// Does the same with either.
 macro_rules! either {
-    ($stream:expr, $inner:ident => $do:expr) => {
-        match $stream {
-            Stream::Unix($inner) => $do,
-            Stream::Tcp($inner) => $do,
+    ($socket:expr, $inner:ident => $do:expr) => {
+        match $socket {
+            Socket::Unix($inner) => $do,
+            Socket::Tcp($inner) => $do,
         }
     };
 }
 
-impl Stream {
+impl Socket {
     /// See [`UnixStream::poll_read_ready`].
     pub(super) fn poll_read_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        either!(self, stream => stream.poll_read_ready(context))
+        either!(self, inner => inner.poll_read_ready(context))
     }
 
     /// See [`UnixStream::ready`].
     pub(super) async fn ready(&self, interest: Interest) -> io::Result<Ready> {
-        either!(self, stream => stream.ready(interest).await)
+        either!(self, inner => inner.ready(interest).await)
     }
 
     /// See [`UnixStream::try_write`].
@@ -43,21 +43,21 @@ impl Stream {
     /// # Errors
     /// As there.
     pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        either!(self, stream => stream.try_write(bytes))
+        either!(self, inner => inner.try_write(bytes))
     }
 
     /// See [`UnixStream::try_read_buf`].
     pub(super) fn try_read_buf(&self, bytes: &mut BytesMut) -> io::Result<usize> {
-        either!(self, stream => stream.try_read_buf(bytes))
+        either!(self, inner => inner.try_read_buf(bytes))
     }
 }
 
-impl AsyncRead for Stream {
+impl AsyncRead for Socket {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        either!(self.get_mut(), stream => Pin::new(stream).poll_read(context, buf))
+        either!(self.get_mut(), inner => Pin::new(inner).poll_read(context, buf))
     }
 }
