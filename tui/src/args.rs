@@ -108,54 +108,12 @@ pub fn completions(shell: Shell) -> Vec<u8> {
 }
 
 fn command() -> Command {
-    let flag = |name: &'static str, help: &'static str| {
-        Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
-    };
-    let choice = |name: &'static str, words: &'static [&'static str], help: &'static str| {
-        Arg::new(name)
-            .long(name)
-            .value_name("WORD")
-            .value_parser(words.to_vec())
-            .default_value(words[0])
-            .help(help)
-    };
     Command::new("larder-top")
         .about("Shows what a larder daemon does: hit rate, traffic, entries, clean-up, hot keys, clients")
-        .arg(
-            Arg::new("socket")
-                .long("socket")
-                .value_name("PATH")
-                .value_parser(value_parser!(PathBuf))
-                .help(SOCKET_HELP),
-        )
-        .arg(
-            Arg::new("interval")
-                .long("interval")
-                .value_name("SECONDS")
-                .value_parser(interval)
-                .default_value("0")
-                .help("Least time between samples, such as 5 or 0.5; 0 takes all that the daemon sends"),
-        )
-        .arg(flag("once", "Print a summary and leave"))
-        .arg(flag("json", "Print one JSON object a sample, until stopped"))
-        .arg(flag("csv", "Print one line of CSV a sample, until stopped"))
+        .args(source_options())
+        .args(form_options())
         .group(clap::ArgGroup::new("form").args(["once", "json", "csv"]))
-        .arg(choice(
-            "symbols",
-            &["braille", "block", "ascii"],
-            "What charts are drawn with: braille, block or ascii",
-        ))
-        .arg(flag("ascii", "Nothing but ASCII; the same as --symbols ascii"))
-        .arg(choice(
-            "palette",
-            &["dark", "light", "colour-blind"],
-            "Which colours: dark, light or colour-blind",
-        ))
-        .arg(choice(
-            "colours",
-            &["auto", "true", "256", "16", "none"],
-            "How many colours: auto, true, 256, 16 or none",
-        ))
+        .args(look_options())
         .arg(flag("mouse", "Click pages and panels, and turn the wheel"))
         .arg(flag("allow-writes", "Let the key c have the daemon clean up, after a question"))
         .arg(
@@ -170,6 +128,64 @@ fn command() -> Command {
         .disable_help_flag(true)
         .arg(Arg::new("help").short('h').long("help").action(ArgAction::Help).help("Print this and leave"))
         .after_help(AFTER_HELP)
+}
+
+fn flag(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
+}
+
+/// One of several words, the first unless another is given.
+fn choice(name: &'static str, words: &'static [&'static str], help: &'static str) -> Arg {
+    Arg::new(name)
+        .long(name)
+        .value_name("WORD")
+        .value_parser(words.to_vec())
+        .default_value(words[0])
+        .help(help)
+}
+
+/// Which daemon is shown, and how often.
+fn source_options() -> [Arg; 2] {
+    [
+        Arg::new("socket")
+            .long("socket")
+            .value_name("PATH")
+            .value_parser(value_parser!(PathBuf))
+            .help(SOCKET_HELP),
+        Arg::new("interval")
+            .long("interval")
+            .value_name("SECONDS")
+            .value_parser(interval)
+            .default_value("0")
+            .help("Least time between samples, such as 5 or 0.5; 0 takes all that the daemon sends"),
+    ]
+}
+
+/// What is printed instead of the screen.
+fn form_options() -> [Arg; 3] {
+    [
+        flag("once", "Print a summary and leave"),
+        flag("json", "Print one JSON object a sample, until stopped"),
+        flag("csv", "Print one line of CSV a sample, until stopped"),
+    ]
+}
+
+/// Symbols and colours.
+fn look_options() -> [Arg; 4] {
+    [
+        choice(
+            "symbols",
+            &["braille", "block", "ascii"],
+            "What charts are drawn with: braille, block or ascii",
+        ),
+        flag("ascii", "Nothing but ASCII; the same as --symbols ascii"),
+        choice("palette", &["dark", "light", "colour-blind"], "Which colours: dark, light or colour-blind"),
+        choice(
+            "colours",
+            &["auto", "true", "256", "16", "none"],
+            "How many colours: auto, true, 256, 16 or none",
+        ),
+    ]
 }
 
 fn interval(text: &str) -> Result<i64, String> {

@@ -13,7 +13,8 @@ use super::theme::{Look, Role};
 use crate::app::bindings::{Action, BINDINGS};
 use crate::app::msg::LinkState;
 use crate::app::page::Page;
-use crate::app::{App, Overlay};
+use crate::app::{App, Notice, Overlay};
+use crate::model::Model;
 use crate::model::units::{count, span, time_of_day};
 
 /// The connection in a few words, with its mark: the state is told by words first.
@@ -34,33 +35,15 @@ fn state(app: &App) -> (String, Role) {
 }
 
 pub(super) fn header(app: &App, look: &Look, area: Rect, buf: &mut Buffer) {
-    let model = app.shown();
     let (state, role) = state(app);
     let left = Line::from_iter([
         Span::styled("larder-top ", look.style(Role::Title)),
         Span::styled(state, look.style(role)),
     ]);
-    let facts = if model.sample.is_some() {
-        let dropped = if model.dropped > 0 {
-            format!("dropped {}", count(model.dropped as f64))
-        } else {
-            String::new()
-        };
-        let facts = [
-            model.text(Stat::Version).to_owned(),
-            format!("pid {}", model.stat(Stat::Pid)),
-            format!("up {}", span(model.stat(Stat::UptimeMs) as i64)),
-            model.text(Stat::Durability).to_owned(),
-            dropped,
-        ];
-        facts.into_iter().filter(|fact| !fact.is_empty()).collect::<Vec<_>>().join("  ")
-    } else {
-        String::new()
-    };
     let used = left.width() as u16 + 2;
     buf.set_line(area.x, area.y, &left, area.width);
     let room = usize::from(area.width.saturating_sub(used));
-    let facts = fit(&facts, room);
+    let facts = fit(&facts(app.shown()), room);
     let facts_width = facts.width();
     buf.set_string(area.right() - facts_width as u16, area.y, &facts, look.style(Role::Text));
     // The socket has what is left between them.
@@ -77,6 +60,23 @@ pub(super) fn header(app: &App, look: &Look, area: Rect, buf: &mut Buffer) {
         }
     }
     window(app, look, Rect { y: area.y + 1, height: 1, ..area }, buf);
+}
+
+/// The daemon in a few words; none before it has said anything.
+fn facts(model: &Model) -> String {
+    if model.sample.is_none() {
+        return String::new();
+    }
+    let dropped =
+        if model.dropped > 0 { format!("dropped {}", count(model.dropped as f64)) } else { String::new() };
+    let facts = [
+        model.text(Stat::Version).to_owned(),
+        format!("pid {}", model.stat(Stat::Pid)),
+        format!("up {}", span(model.stat(Stat::UptimeMs) as i64)),
+        model.text(Stat::Durability).to_owned(),
+        dropped,
+    ];
+    facts.into_iter().filter(|fact| !fact.is_empty()).collect::<Vec<_>>().join("  ")
 }
 
 /// What differs from how it begins: the window, a frozen picture, a filter.
@@ -120,39 +120,45 @@ pub(super) fn tabs() -> Vec<(Page, Range<u16>)> {
 }
 
 pub(super) fn footer(app: &App, look: &Look, area: Rect, buf: &mut Buffer) {
-    let width = usize::from(area.width);
     if app.overlay == Overlay::Filter {
-        let (note, role) =
-            if app.filter_error { ("  not a regular expression", Role::Bad) } else { ("", Role::Text) };
-        let line = Line::from_iter([
-            Span::styled("/", look.style(Role::Key)),
-            Span::styled(app.filter_text.clone(), look.style(Role::Text)),
-            Span::styled("_", look.style(Role::Chosen)),
-            Span::styled(note, look.style(role)),
-            Span::styled("   Enter keeps it, Esc drops it", look.style(Role::Dim)),
-        ]);
-        buf.set_line(area.x, area.y, &line, area.width);
-        return;
+        filter(app, look, area, buf);
+    } else if let Some(shown) = &app.notice {
+        notice(shown, look, area, buf);
+    } else {
+        keys(app, look, area, buf);
     }
-    if let Some(notice) = &app.notice {
-        let role = if notice.bad { Role::Warn } else { Role::Good };
-        let mark = if notice.bad { "! " } else { "" };
-        buf.set_stringn(
-            area.x,
-            area.y,
-            fit(&format!("{mark}{}", notice.text), width),
-            width,
-            look.style(role),
-        );
-        return;
-    }
+}
+
+/// The line that a filter is typed into.
+fn filter(app: &App, look: &Look, area: Rect, buf: &mut Buffer) {
+    let (note, role) =
+        if app.filter_error { ("  not a regular expression", Role::Bad) } else { ("", Role::Text) };
+    let line = Line::from_iter([
+        Span::styled("/", look.style(Role::Key)),
+        Span::styled(app.filter_text.clone(), look.style(Role::Text)),
+        Span::styled("_", look.style(Role::Chosen)),
+        Span::styled(note, look.style(role)),
+        Span::styled("   Enter keeps it, Esc drops it", look.style(Role::Dim)),
+    ]);
+    buf.set_line(area.x, area.y, &line, area.width);
+}
+
+fn notice(notice: &Notice, look: &Look, area: Rect, buf: &mut Buffer) {
+    let (mark, role) = if notice.bad { ("! ", Role::Warn) } else { ("", Role::Good) };
+    let width = usize::from(area.width);
+    let text = fit(&format!("{mark}{}", notice.text), width);
+    buf.set_stringn(area.x, area.y, text, width, look.style(role));
+}
+
+/// The keys that are needed most, as far as there is room.
+fn keys(app: &App, look: &Look, area: Rect, buf: &mut Buffer) {
     let mut x = 0;
     for binding in BINDINGS.iter().filter(|binding| !binding.footer.is_empty()) {
         if binding.action == Action::CleanUp && !app.allow_writes {
             continue;
         }
         let wide = binding.shown.len() + 1 + binding.footer.len();
-        if x + wide > width {
+        if x + wide > usize::from(area.width) {
             break;
         }
         buf.set_string(area.x + x as u16, area.y, binding.shown, look.style(Role::Key));

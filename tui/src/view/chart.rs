@@ -117,7 +117,7 @@ impl Chart<'_> {
     fn ink(&self, width: usize, height: usize) -> Vec<Ink> {
         let (across, up) = (horizontal(self.look.symbols), self.vertical());
         let mut cells = vec![Ink::default(); width * height];
-        let mut set = |x: usize, y: usize, series: usize, shown: bool| {
+        let set = |x: usize, y: usize, series: usize, shown: bool| {
             let row = height - 1 - y / up;
             let Some(cell) = cells.get_mut(row * width + x / across) else { return };
             cell.of[series] += 1;
@@ -126,49 +126,51 @@ impl Chart<'_> {
             }
         };
         match self.kind {
-            Kind::Stacked => {
-                for x in 0..width * across {
-                    let mut below = 0;
-                    let mut sum = 0.0;
-                    for (at, series) in self.series.iter().enumerate() {
-                        let Some(Some(value)) = series.values.get(x) else { continue };
-                        sum += value;
-                        let mut dots = (self.place(sum) * (height * up) as f64).round() as usize;
-                        // What is there is seen, however little it is.
-                        if sum > 0.0 {
-                            dots = dots.max(1);
-                        }
-                        for y in below..dots {
-                            set(x, y, at, pattern(at, x, y));
-                        }
-                        below = below.max(dots);
-                    }
-                }
-            }
-            Kind::LogLines => {
-                for (at, series) in self.series.iter().enumerate() {
-                    let mut before: Option<usize> = None;
-                    for x in 0..width * across {
-                        let value = series.values.get(x).copied().flatten().filter(|&value| value > 0.0);
-                        let y = value
-                            .map(|value| (self.place(value) * (height * up - 1) as f64).round() as usize);
-                        if let Some(y) = y {
-                            let from = before.unwrap_or(y);
-                            // From one value to the next without a hole.
-                            for y in if from < y {
-                                (from + 1).min(y)..=y
-                            } else {
-                                y..=from.saturating_sub(1).max(y)
-                            } {
-                                set(x, y, at, true);
-                            }
-                        }
-                        before = y;
-                    }
-                }
-            }
+            Kind::Stacked => self.stack(width * across, height * up, set),
+            Kind::LogLines => self.lines(width * across, height * up, set),
         }
         cells
+    }
+
+    /// Sets the dots of areas: x, y from below, the number of the series, and whether its pattern shows the dot.
+    fn stack(&self, width: usize, height: usize, mut set: impl FnMut(usize, usize, usize, bool)) {
+        for x in 0..width {
+            let mut below = 0;
+            let mut sum = 0.0;
+            for (at, series) in self.series.iter().enumerate() {
+                let Some(Some(value)) = series.values.get(x) else { continue };
+                sum += value;
+                let mut dots = (self.place(sum) * height as f64).round() as usize;
+                // What is there is seen, however little it is.
+                if sum > 0.0 {
+                    dots = dots.max(1);
+                }
+                for y in below..dots {
+                    set(x, y, at, pattern(at, x, y));
+                }
+                below = below.max(dots);
+            }
+        }
+    }
+
+    /// Sets the dots of lines, as [`stack`](Self::stack) does those of areas.
+    fn lines(&self, width: usize, height: usize, mut set: impl FnMut(usize, usize, usize, bool)) {
+        for (at, series) in self.series.iter().enumerate() {
+            let mut before: Option<usize> = None;
+            for x in 0..width {
+                let value = series.values.get(x).copied().flatten().filter(|&value| value > 0.0);
+                let y = value.map(|value| (self.place(value) * (height - 1) as f64).round() as usize);
+                if let Some(y) = y {
+                    let from = before.unwrap_or(y);
+                    // From one value to the next without a hole.
+                    for y in if from < y { (from + 1).min(y)..=y } else { y..=from.saturating_sub(1).max(y) }
+                    {
+                        set(x, y, at, true);
+                    }
+                }
+                before = y;
+            }
+        }
     }
 
     fn symbol(&self, ink: &Ink) -> char {

@@ -42,49 +42,50 @@ impl Widget for &TableWidget<'_> {
         if area.width < 4 || area.height < 2 {
             return;
         }
-        let columns = self.table.columns();
-        let places = places(columns, area.width);
-        for &(at, x, width) in &places {
-            let mark = match self.order.column {
-                Some(column) if column == at => {
-                    if self.order.reversed == columns[at].number {
-                        "▲"
-                    } else {
-                        "▼"
-                    }
-                }
-                _ => "",
-            };
-            let title = format!("{mark}{}", columns[at].title);
-            put(buf, area.x + x, area.y, width, &title, columns[at].number, self.look.style(Role::Dim));
-        }
-        let height = usize::from(area.height) - 1;
+        let places = places(self.table.columns(), area.width);
+        self.draw_head(&places, area, buf);
         if self.rows.is_empty() {
-            buf.set_stringn(
-                area.x,
-                area.y + 1,
-                self.empty,
-                usize::from(area.width),
-                self.look.style(Role::Dim),
-            );
+            let (room, dim) = (usize::from(area.width), self.look.style(Role::Dim));
+            buf.set_stringn(area.x, area.y + 1, self.empty, room, dim);
         }
         let chosen = self.chosen.min(self.rows.len().saturating_sub(1));
         let from = self.from(area.height);
+        let height = usize::from(area.height) - 1;
         for (line, row) in self.rows.iter().enumerate().skip(from).take(height) {
-            let y = area.y + 1 + (line - from) as u16;
-            for &(at, x, width) in &places {
-                let role = if toned(self.table, at) { role(row.tone) } else { Role::Text };
-                let Some(cell) = row.cells.get(at) else { continue };
-                if columns[at].bar {
-                    let bar = Rect { x: area.x + x, y, width, height: 1 };
-                    draw_bar(bar, cell.value, Role::Read, self.look, buf);
-                    continue;
-                }
-                let text = cell.text.as_str();
-                put(buf, area.x + x, y, width, text, columns[at].number, self.look.style(role));
-            }
+            let area = Rect { y: area.y + 1 + (line - from) as u16, height: 1, ..area };
+            self.draw_row(row, &places, area, buf);
             if self.focused && line == chosen {
-                buf.set_style(Rect { y, height: 1, ..area }, self.look.style(Role::Chosen));
+                buf.set_style(area, self.look.style(Role::Chosen));
+            }
+        }
+    }
+}
+
+impl TableWidget<'_> {
+    fn draw_head(&self, places: &[Place], area: Rect, buf: &mut Buffer) {
+        for &(at, x, width) in places {
+            let column = &self.table.columns()[at];
+            let mark = match (self.order.column == Some(at), self.order.reversed == column.number) {
+                (true, true) => "▲",
+                (true, false) => "▼",
+                (false, _) => "",
+            };
+            let title = format!("{mark}{}", column.title);
+            put(buf, area.x + x, area.y, width, &title, column.number, self.look.style(Role::Dim));
+        }
+    }
+
+    fn draw_row(&self, row: &Row, places: &[Place], area: Rect, buf: &mut Buffer) {
+        for &(at, x, width) in places {
+            let Some(cell) = row.cells.get(at) else { continue };
+            let column = &self.table.columns()[at];
+            let x = area.x + x;
+            if column.bar {
+                let bar = Rect { x, y: area.y, width, height: 1 };
+                draw_bar(bar, cell.value, Role::Read, self.look, buf);
+            } else {
+                let role = if toned(self.table, at) { role(row.tone) } else { Role::Text };
+                put(buf, x, area.y, width, &cell.text, column.number, self.look.style(role));
             }
         }
     }
@@ -115,8 +116,11 @@ const fn role(tone: Tone) -> Role {
     }
 }
 
-/// Which columns find room, where, and how wide: number, x, width.
-fn places(columns: &[ColumnSpec], width: u16) -> Vec<(usize, u16, u16)> {
+/// A column's number, where it begins, and how wide it is.
+type Place = (usize, u16, u16);
+
+/// Which columns find room, and where.
+fn places(columns: &[ColumnSpec], width: u16) -> Vec<Place> {
     let mut shown: Vec<usize> = (0..columns.len()).collect();
     let need = |shown: &[usize]| -> u16 {
         shown.iter().map(|&at| columns[at].width + 1).sum::<u16>().saturating_sub(1)

@@ -4,12 +4,11 @@ use larder_protocol::Stat;
 use larder_protocol::stream::Column;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::text::Span;
 use ratatui::widgets::Widget;
 
 use super::Scene;
 use super::charts::{areas, series, tallest};
-use super::traffic::wrapped;
+use super::legend::{self, Item};
 use crate::model::history::How;
 use crate::model::units::{NONE, ceiling, count, latency, span};
 use crate::view::theme::Role;
@@ -34,7 +33,7 @@ impl Widget for Cleanup<'_> {
             (NONE.to_owned(), NONE.to_owned(), NONE.to_owned())
         };
         // The letters are those under the chart.
-        let facts = [
+        let items = [
             ("last run", ago, 12, Role::Cleanup),
             ("removed", last_rows, 7, Role::Dim),
             ("in", last_ms, 8, Role::Dim),
@@ -43,18 +42,8 @@ impl Widget for Cleanup<'_> {
             ("m merges", sum(Column::Merges), 7, Role::Upkeep),
             ("k checkpoints", sum(Column::Checkpoints), 7, Role::Upkeep),
         ];
-        let spans = facts.into_iter().flat_map(|(name, value, width, role)| {
-            [
-                Span::styled(format!(" {name} "), look.style(role)),
-                Span::styled(format!("{value:<width$}"), look.style(Role::Strong)),
-            ]
-        });
-        let lines = wrapped(spans.collect(), area.width);
-        let legend = (lines.len() as u16).min(area.height.saturating_sub(3).max(1)).min(area.height);
-        for (y, line) in (area.y..area.y + legend).zip(&lines) {
-            buf.set_line(area.x, y, line, area.width);
-        }
-        let chart_area = Rect { y: area.y + legend, height: area.height - legend, ..area };
+        let items = items.map(|(name, figure, width, role)| Item::new(name, role, &figure, width));
+        let chart_area = legend::draw(items, look, area, buf);
         let rows = series(scene, chart_area, Column::CleanupRows, How::Sum, Role::Cleanup, '#');
         let stack = vec![rows];
         let top = ceiling(tallest(&stack));

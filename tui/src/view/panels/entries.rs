@@ -4,12 +4,11 @@ use larder_protocol::Stat;
 use larder_protocol::stream::Column;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::text::Span;
 use ratatui::widgets::Widget;
 
 use super::Scene;
 use super::charts::{areas, series, tallest};
-use super::traffic::wrapped;
+use super::legend::{self, Item};
 use crate::model::history::How;
 use crate::model::units::{ceiling, count, span};
 use crate::view::chart::Series;
@@ -23,24 +22,14 @@ impl Widget for Entries<'_> {
         let scene = self.0;
         let (model, look) = (scene.app.shown(), scene.look);
         let expired = model.stat(Stat::EntriesExpired);
-        let facts = [
+        let items = [
             ("total", count(model.stat(Stat::Entries)), Role::Entries),
             ("with TTL", count(model.stat(Stat::EntriesTtl)), Role::Dim),
             ("expired", count(expired), if expired > 0.0 { Role::Expired } else { Role::Dim }),
             ("lag", span(model.expiry_lag_ms()), Role::Dim),
         ];
-        let spans = facts.into_iter().flat_map(|(name, value, role)| {
-            [
-                Span::styled(format!(" {name} "), look.style(role)),
-                Span::styled(format!("{value:<7}"), look.style(Role::Strong)),
-            ]
-        });
-        let lines = wrapped(spans.collect(), area.width);
-        let legend = (lines.len() as u16).min(area.height.saturating_sub(3).max(1)).min(area.height);
-        for (y, line) in (area.y..area.y + legend).zip(&lines) {
-            buf.set_line(area.x, y, line, area.width);
-        }
-        let chart = Rect { y: area.y + legend, height: area.height - legend, ..area };
+        let items = items.map(|(name, figure, role)| Item::new(name, role, &figure, 7));
+        let chart = legend::draw(items, look, area, buf);
         let all = series(scene, chart, Column::Entries, How::Last, Role::Entries, '#');
         let expired = series(scene, chart, Column::EntriesExpired, How::Last, Role::Expired, 'x');
         // The expired are part of all: what is not expired stands below them.

@@ -14,20 +14,46 @@ use crate::model::units::{maybe_percent, percent};
 use crate::view::chart;
 use crate::view::digits;
 use crate::view::gauge::draw_bar;
-use crate::view::theme::{Role, Symbols};
+use crate::view::theme::{Look, Role, Symbols};
 
 /// The panel.
 pub(super) struct HitRate<'a>(pub Scene<'a>);
 
-/// One of the parts of reads.
-type Pick = fn(&Reads) -> f64;
+/// A place where reads are answered.
+struct Tier {
+    name: &'static str,
+    column: Column,
+    /// Its part of reads.
+    part: fn(&Reads) -> f64,
+    role: Role,
+    /// What its area is filled with in ASCII.
+    letter: char,
+}
 
-/// Where reads are answered, the nearest first.
-const TIERS: [(Column, Role, char); 4] = [
-    (Column::MemoryHits, Role::Memory, '#'),
-    (Column::BufferHits, Role::Buffer, '='),
-    (Column::DiskHits, Role::Disk, '-'),
-    (Column::Misses, Role::Miss, ' '),
+/// Where reads are answered, the nearest first; misses, which nobody answers, last.
+const TIERS: [Tier; 4] = [
+    Tier {
+        name: "memory",
+        column: Column::MemoryHits,
+        part: |reads| reads.memory,
+        role: Role::Memory,
+        letter: '#',
+    },
+    Tier {
+        name: "buffer",
+        column: Column::BufferHits,
+        part: |reads| reads.buffer,
+        role: Role::Buffer,
+        letter: '=',
+    },
+    Tier { name: "disk", column: Column::DiskHits, part: |reads| reads.disk, role: Role::Disk, letter: '-' },
+    Tier {
+        name: "misses",
+        column: Column::Misses,
+        part: |reads| reads.misses,
+        role: Role::Miss,
+        letter: ' ',
+    },
 ];
 
 /// Width of the numbers.
@@ -45,9 +71,8 @@ impl Widget for HitRate<'_> {
         self.numbers(numbers, buf);
         let place = Rect { x: area.x + numbers.width, width: area.width - numbers.width, ..area };
         let scene = self.0;
-        let mut shares = Vec::from(
-            TIERS.map(|(column, role, letter)| series(scene, place, column, How::Rate, role, letter)),
-        );
+        let mut shares =
+            Vec::from(TIERS.map(|tier| series(scene, place, tier.column, How::Rate, tier.role, tier.letter)));
         for at in 0..shares[0].values.len() {
             let all: f64 = shares.iter().filter_map(|series| series.values[at]).sum();
             for series in &mut shares {
@@ -67,74 +92,84 @@ fn axis(share: f64) -> String {
 impl HitRate<'_> {
     fn numbers(&self, area: Rect, buf: &mut Buffer) {
         let (app, look) = (self.0.app, self.0.look);
-        let model = app.shown();
-        let now = model.reads_now();
-        let window = model.reads_of(app.zoom, app.axis_ms());
+        let window = app.shown().reads_of(app.zoom, app.axis_ms());
+        let mut rows = Rows { area, y: area.y, look, buf };
         let large = area.height >= LARGE && look.symbols != Symbols::Ascii;
-        let mut y = area.y;
-        let mut row =
-            |name: &str, value: String, role: Role, share: Option<(f64, Role)>, buf: &mut Buffer| {
-                if y < area.bottom() {
-                    buf.set_stringn(area.x + 1, y, format!("{name:<7}"), 7, look.style(Role::Dim));
-                    buf.set_stringn(area.x + 8, y, format!("{value:>7}"), 7, look.style(role));
-                    if let Some((share, role)) = share {
-                        let bar = Rect {
-                            x: area.x + 17,
-                            y,
-                            width: 8.min(area.right().saturating_sub(area.x + 17)),
-                            height: 1,
-                        };
-                        draw_bar(bar, share, role, look, buf);
-                    }
-                }
-                y += 1;
-            };
         if large {
-            for _ in 0..3 {
-                row("", String::new(), Role::Text, None, buf);
-            }
-            // After the rows, which are blank.
-            let role = mood(now.hit_rate());
-            let place = Rect { x: area.x + 1, width: area.width - 1, height: 3, ..area };
-            digits::draw(&maybe_percent(now.hit_rate()), place, look.style(role), buf);
+            rows.large_rate(app.shown().reads_now().hit_rate());
         }
-        row("now", maybe_percent(now.hit_rate()), mood(now.hit_rate()), None, buf);
-        let ever = maybe_percent(model.reads_ever().hit_rate());
-        if area.height >= ROOMY {
-            row(app.zoom.label(), maybe_percent(window.hit_rate()), Role::Strong, None, buf);
-            row("start", ever, Role::Strong, None, buf);
-        } else {
-            let beside = Line::from_iter([
-                Span::styled("start ", look.style(Role::Dim)),
-                Span::styled(ever, look.style(Role::Strong)),
-            ]);
-            buf.set_line(area.x + 16, area.y + 1, &beside, area.width.saturating_sub(16));
-            row(app.zoom.label(), maybe_percent(window.hit_rate()), Role::Strong, None, buf);
-        }
+        self.rates(&window, &mut rows);
         if large {
-            row("", String::new(), Role::Text, None, buf);
+            rows.y += 1;
         }
-        let rows_above = match (large, area.height >= ROOMY) {
-            (true, _) => 7,
-            (_, true) => 3,
-            _ => 2,
-        };
         // The split is of the window, which is steadier than the last second.
-        let of = |pick: Pick| window.share(pick(&window)).unwrap_or(0.0);
-        let parts: [(&str, Role, Pick); 4] = [
-            ("memory", Role::Memory, |reads| reads.memory),
-            ("buffer", Role::Buffer, |reads| reads.buffer),
-            ("disk", Role::Disk, |reads| reads.disk),
-            ("misses", Role::Miss, |reads| reads.misses),
-        ];
-        for (at, (name, role, pick)) in parts.into_iter().enumerate() {
-            // Before the name stands what its part of the chart is filled with; misses are what is left empty.
-            let filling = if at < TIERS.len() - 1 { chart::key(at, TIERS[at].2, look.symbols) } else { ' ' };
-            let y_of_row = area.y + rows_above + at as u16;
-            if y_of_row < area.bottom() {
-                buf.set_string(area.x, y_of_row, filling.to_string(), look.style(role));
-            }
-            row(name, percent(of(pick)), role, Some((of(pick), role)), buf);
+        for (at, tier) in TIERS.iter().enumerate() {
+            let filling = if at < TIERS.len() - 1 { chart::key(at, tier.letter, look.symbols) } else { ' ' };
+            rows.share(tier, window.share((tier.part)(&window)).unwrap_or(0.0), filling);
+        }
+    }
+
+    /// The hit rate now, in the window, and since the start: where there is little room, the last beside the others.
+    fn rates(&self, window: &Reads, rows: &mut Rows<'_>) {
+        let app = self.0.app;
+        let now = app.shown().reads_now().hit_rate();
+        rows.number("now", &maybe_percent(now), mood(now));
+        let ever = maybe_percent(app.shown().reads_ever().hit_rate());
+        let roomy = rows.area.height >= ROOMY;
+        if !roomy {
+            rows.beside("start", &ever);
+        }
+        rows.number(app.zoom.label(), &maybe_percent(window.hit_rate()), Role::Strong);
+        if roomy {
+            rows.number("start", &ever, Role::Strong);
+        }
+    }
+}
+
+/// Rows of numbers, one below the other; what does not fit into the area is not drawn.
+struct Rows<'a> {
+    area: Rect,
+    /// Of the next row.
+    y: u16,
+    look: &'a Look,
+    buf: &'a mut Buffer,
+}
+
+impl Rows<'_> {
+    /// Three rows of large digits.
+    fn large_rate(&mut self, rate: Option<f64>) {
+        let place = Rect { x: self.area.x + 1, y: self.y, width: self.area.width - 1, height: 3 };
+        digits::draw(&maybe_percent(rate), place, self.look.style(mood(rate)), self.buf);
+        self.y += 3;
+    }
+
+    fn number(&mut self, name: &str, value: &str, role: Role) {
+        if self.y < self.area.bottom() {
+            let x = self.area.x + 1;
+            self.buf.set_stringn(x, self.y, format!("{name:<7}"), 7, self.look.style(Role::Dim));
+            self.buf.set_stringn(x + 7, self.y, format!("{value:>7}"), 7, self.look.style(role));
+        }
+        self.y += 1;
+    }
+
+    /// A number in the row of the next one, at its right.
+    fn beside(&mut self, name: &str, value: &str) {
+        let line = Line::from_iter([
+            Span::styled(format!("{name} "), self.look.style(Role::Dim)),
+            Span::styled(value.to_owned(), self.look.style(Role::Strong)),
+        ]);
+        self.buf.set_line(self.area.x + 16, self.y, &line, self.area.width.saturating_sub(16));
+    }
+
+    /// The share of a tier, with a bar. Before the name stands what its part of the chart is filled with.
+    fn share(&mut self, tier: &Tier, share: f64, filling: char) {
+        let Self { area, y, look, .. } = *self;
+        self.number(tier.name, &percent(share), tier.role);
+        if y < area.bottom() {
+            self.buf.set_string(area.x, y, filling.to_string(), look.style(tier.role));
+            let x = area.x + 17;
+            let bar = Rect { x, y, width: 8.min(area.right().saturating_sub(x)), height: 1 };
+            draw_bar(bar, share, tier.role, look, self.buf);
         }
     }
 }

@@ -3,12 +3,11 @@
 use larder_protocol::stream::{Class, Column};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::text::Span;
 use ratatui::widgets::Widget;
 
 use super::Scene;
 use super::charts::{restarts, series};
-use super::traffic::wrapped;
+use super::legend::{self, Item};
 use crate::model::history::How;
 use crate::model::units::{NONE, latency};
 use crate::view::chart::{Chart, Kind};
@@ -44,19 +43,11 @@ impl Widget for LatencyPanel<'_> {
         let Scene { app, look } = self.scene;
         let window = app.shown().latency(app.zoom).0;
         let histogram = window.class(self.class);
-        let spans = PERCENTILES.iter().flat_map(|&(name, share, role, _)| {
-            let value = histogram.percentile(share).map_or_else(|| NONE.to_owned(), |ns| latency(ns as f64));
-            [
-                Span::styled(format!(" {name} "), look.style(role)),
-                Span::styled(format!("{value:<7}"), look.style(Role::Strong)),
-            ]
+        let items = PERCENTILES.map(|(name, share, role, _)| {
+            let figure = histogram.percentile(share).map_or_else(|| NONE.to_owned(), |ns| latency(ns as f64));
+            Item::new(name, role, &figure, 7)
         });
-        let lines = wrapped(spans.collect(), area.width);
-        let legend = (lines.len() as u16).min(area.height.saturating_sub(3).max(1)).min(area.height);
-        for (y, line) in (area.y..area.y + legend).zip(&lines) {
-            buf.set_line(area.x, y, line, area.width);
-        }
-        let chart = Rect { y: area.y + legend, height: area.height - legend, ..area };
+        let chart = legend::draw(items, look, area, buf);
         let lines: Vec<_> = self
             .columns
             .iter()

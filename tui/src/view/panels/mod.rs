@@ -5,6 +5,7 @@ mod cleanup;
 mod entries;
 mod hit_rate;
 mod latency;
+mod legend;
 mod storage;
 mod traffic;
 
