@@ -102,9 +102,6 @@ pub enum CommandError {
         "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust."
     )]
     NoFrequency,
-    /// EXPIRE's condition options exclude each other.
-    #[error("ERR {0}")]
-    IncompatibleOptions(&'static str),
     /// An option EXPIRE does not have.
     #[error("ERR Unsupported option {0}")]
     UnsupportedOption(String),
@@ -175,9 +172,6 @@ pub enum CommandError {
     /// An option HELLO does not have, or one that lacks its arguments.
     #[error("ERR Syntax error in HELLO option '{0}'")]
     HelloOption(String),
-    /// COMMAND GETKEYS about something that has no keys.
-    #[error("ERR {0}")]
-    GetKeys(&'static str),
     /// MULTI within a transaction.
     #[error("ERR MULTI calls can not be nested")]
     NestedMulti,
@@ -387,6 +381,12 @@ pub fn shown(bytes: &[u8]) -> String {
 #[must_use]
 pub fn shown_as_redis(bytes: &[u8]) -> String {
     shown(up_to_zero(bytes))
+}
+
+/// The text of an error reply without the code `ERR`, which says nothing to people.
+#[must_use]
+pub fn without_code(text: &str) -> &str {
+    text.strip_prefix("ERR ").unwrap_or(text)
 }
 
 fn up_to_zero(bytes: &[u8]) -> &[u8] {

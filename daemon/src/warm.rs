@@ -12,18 +12,18 @@ use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::thread;
 
-use bytes::{Buf as _, BytesMut};
-use larder_protocol::{Decoder, Parser, Progress, Reply, ReplyLimits, Request, Requests, encode_command};
+use bytes::BytesMut;
+use larder_protocol::{Decoder, Reply, ReplyLimits, Request, encode_command};
 use tokio::sync::oneshot;
 
 use crate::cmd::{self, Class};
 use crate::config::Settings;
+use crate::error::without_code;
+use crate::files::read_some;
+use crate::source::{self, CutShort, Taker};
 
-/// Bytes read at once, on either side.
+/// Bytes of replies read at once.
 const READ_BYTES: usize = 64 << 10;
-
-/// Requests parsed at once.
-const REQUESTS: usize = 1_024;
 
 /// Refused commands that are told one by one.
 const COMPLAINTS_MAX: usize = 10;
@@ -78,86 +78,53 @@ pub async fn over(warming: &mut Option<Warming>) -> Option<()> {
     Some(())
 }
 
-/// Sends the commands of `source` over `stream`, and waits for their answers.
-pub fn feed(stream: &UnixStream, source: &mut dyn Read, settings: &Settings) -> Warmed {
+/// Sends the commands of `input` over `stream`, and waits for their answers.
+pub fn feed(stream: &UnixStream, input: &mut dyn Read, settings: &Settings) -> Warmed {
     thread::scope(|scope| {
         let answers = scope.spawn(|| receive(stream));
-        let sent = send(stream, source, settings);
+        let mut sender = Sender { stream, settings, out: BytesMut::new(), sent: 0 };
+        let sent = source::take_all(input, settings.frame_limits(), &mut sender);
         // Where the daemon has closed already there is nothing left to shut down.
         let _ = stream.shutdown(Shutdown::Write);
         let mut warmed = answers.join().expect("reading replies does not panic");
-        if let Some(why) = sent.cut_short {
-            warmed.cut_short = Some(why);
-        } else if warmed.answered < sent.requests && warmed.cut_short.is_none() {
-            warmed.cut_short = Some("the daemon closed the connection".to_owned());
+        match sent {
+            Err(CutShort::Request(why)) => warmed.cut_short = Some(why),
+            Err(CutShort::Input(error)) => warmed.cut_short = Some(error.to_string()),
+            Err(CutShort::Taker(error)) => warmed.cut_short = Some(went_away(&error)),
+            Ok(()) if warmed.answered < sender.sent && warmed.cut_short.is_none() => {
+                warmed.cut_short = Some("the daemon closed the connection".to_owned());
+            }
+            Ok(()) => {}
         }
         warmed
     })
 }
 
-/// What went out.
-struct Sent {
-    requests: u64,
-    cut_short: Option<String>,
+/// Sends commands as they are read.
+struct Sender<'a> {
+    stream: &'a UnixStream,
+    settings: &'a Settings,
+    out: BytesMut,
+    /// Commands sent.
+    sent: u64,
 }
 
-fn send(mut stream: &UnixStream, source: &mut dyn Read, settings: &Settings) -> Sent {
-    let mut parser = Parser::new(settings.frame_limits());
-    let mut requests = Requests::default();
-    let (mut buf, mut out) = (BytesMut::new(), BytesMut::new());
-    let mut sent = Sent { requests: 0, cut_short: None };
-    // Of the buffer's first byte in the input.
-    let mut offset = 0;
-    while sent.cut_short.is_none() {
-        let len = buf.len();
-        buf.resize(len + READ_BYTES, 0);
-        let read = read_some(source, &mut buf[len..]);
-        buf.truncate(len + *read.as_ref().unwrap_or(&0));
-        match read {
-            Ok(0) if parser.mid_request() => {
-                sent.cut_short = Some(place(sent.requests, offset, "the input ends inside this request"));
-            }
-            Ok(0) => break,
-            Ok(_) => {}
-            Err(error) => sent.cut_short = Some(error.to_string()),
-        }
-        while sent.cut_short.is_none() {
-            let parsed = parser.parse(&buf, &mut requests, REQUESTS);
-            for i in 0..requests.len() {
-                let start = if i == 0 { 0 } else { requests.end(i - 1) };
-                let request = requests.get(i, &buf);
-                if let Err(why) = concerns_entries(request, settings) {
-                    sent.cut_short = Some(place(sent.requests, offset + start as u64, &why));
-                    break;
-                }
-                let words: Vec<&[u8]> = request.words().collect();
-                encode_command(&words, &mut out);
-                sent.requests += 1;
-            }
-            let done = requests.consumed_to();
-            buf.advance(done);
-            offset += done as u64;
-            parser.consumed(done);
-            requests.clear();
-            if let Err(error) = stream.write_all(&out) {
-                sent.cut_short = Some(format!("the daemon went away: {error}"));
-            }
-            out.clear();
-            match parsed {
-                Progress::NeedMore { .. } => break,
-                Progress::Broken(error) if sent.cut_short.is_none() => {
-                    sent.cut_short = Some(place(sent.requests, offset, &error.to_string()));
-                }
-                Progress::Full | Progress::Broken(_) => {}
-            }
-        }
+impl Taker for Sender<'_> {
+    type Error = io::Error;
+
+    fn take(&mut self, request: Request<'_>) -> Result<(), String> {
+        concerns_entries(request, self.settings)?;
+        let words: Vec<&[u8]> = request.words().collect();
+        encode_command(&words, &mut self.out);
+        self.sent += 1;
+        Ok(())
     }
-    sent
-}
 
-/// The place of the request after `before` others.
-fn place(before: u64, offset: u64, why: &str) -> String {
-    format!("request {} at byte {offset}: {}", before + 1, without_code(why))
+    fn taken_to(&mut self, _: u64) -> io::Result<()> {
+        self.stream.write_all(&self.out)?;
+        self.out.clear();
+        Ok(())
+    }
 }
 
 /// Says what is wrong with a request that is no command on entries.
@@ -172,6 +139,10 @@ fn concerns_entries(request: Request<'_>, settings: &Settings) -> Result<(), Str
     }
 }
 
+fn went_away(error: &io::Error) -> String {
+    format!("the daemon went away: {error}")
+}
+
 /// Counts replies until the daemon closes.
 fn receive(mut stream: &UnixStream) -> Warmed {
     let mut decoder = Decoder::new(ReplyLimits::default());
@@ -183,7 +154,7 @@ fn receive(mut stream: &UnixStream) -> Warmed {
             Ok(0) => return warmed,
             Ok(read) => buf.extend_from_slice(&chunk[..read]),
             Err(error) => {
-                warmed.cut_short = Some(format!("the daemon went away: {error}"));
+                warmed.cut_short = Some(went_away(&error));
                 return warmed;
             }
         }
@@ -223,21 +194,6 @@ impl Warmed {
             }
         }
     }
-}
-
-/// Reads what there is, at least a byte unless the input has ended.
-fn read_some(source: &mut dyn Read, buf: &mut [u8]) -> io::Result<usize> {
-    loop {
-        match source.read(buf) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            read => return read,
-        }
-    }
-}
-
-/// An error reply's text without the code that clients look at.
-fn without_code(text: &str) -> &str {
-    text.strip_prefix("ERR ").unwrap_or(text)
 }
 
 #[cfg(test)]

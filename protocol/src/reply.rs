@@ -78,6 +78,11 @@ impl Reply {
         Self::Array(items.into_iter().map(Into::into).collect())
     }
 
+    /// Pairs of a name and a value.
+    pub fn map(fields: impl IntoIterator<Item = (impl Into<Bytes>, impl Into<Self>)>) -> Self {
+        Self::Map(fields.into_iter().map(|(name, value)| (Self::bulk(name), value.into())).collect())
+    }
+
     /// Plain text to be shown as it is.
     pub fn text(text: impl Into<Bytes>) -> Self {
         Self::Verbatim { format: *b"txt", text: text.into() }
@@ -151,6 +156,7 @@ mod tests {
             Reply::array([Some("a".to_owned()), None]),
             Reply::Array(vec![Reply::bulk("a"), Reply::Nil])
         );
+        assert_eq!(Reply::map([("k", 1_i64)]), Reply::Map(vec![(Reply::bulk("k"), Reply::Int(1))]));
         assert_eq!(Reply::text("x").as_bytes(), Some(&b"x"[..]));
         assert_eq!((Reply::OK.as_bytes(), Reply::Nil.as_bytes()), (Some(&b"OK"[..]), None));
         assert!(Reply::error("ERR x").is_error() && !Reply::OK.is_error());

@@ -10,9 +10,9 @@
 //! which would begin anew again and again.
 
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher as _, Hasher as _};
 
 use crate::entry::Key;
+use crate::random;
 
 /// Bits of a cursor that are its place in the table.
 const PLACE_BITS: u32 = 14;
@@ -54,8 +54,7 @@ struct Place {
 
 impl Default for Cursors {
     fn default() -> Self {
-        // The standard library's hasher keys come from the operating system's random source.
-        Self::beginning_at(std::hash::RandomState::new().build_hasher().finish())
+        Self::beginning_at(random::number())
     }
 }
 

@@ -7,6 +7,7 @@ use super::tiers::LookUp;
 use crate::clock::Stopwatch;
 use crate::entry::{Key, State};
 use crate::error::CommandError;
+use crate::random;
 
 /// The keys of a probe. Random, so that nobody else has them.
 #[derive(Debug)]
@@ -17,10 +18,7 @@ pub(super) struct Probe {
 
 impl Default for Probe {
     fn default() -> Self {
-        use std::hash::{BuildHasher as _, Hasher as _};
-        // The standard library's hasher keys come from the operating system's random source.
-        let random = || std::hash::RandomState::new().build_hasher().finish();
-        let key = || format!("\0probe {:016x}{:016x}", random(), random()).as_bytes().into();
+        let key = || format!("\0probe {}", random::name()).as_bytes().into();
         Self { written: key(), read: key() }
     }
 }

@@ -44,10 +44,8 @@ fn run(request: Request<'_>, _: &Rc<Client>, _: &Host) -> Result<Reply, CommandE
         (b"info", _) => Ok(Reply::array(
             request.tail(1).map(|name| find(name).map_or(Reply::Nil, |(_, spec)| info(spec))),
         )),
-        (b"docs", 2) => Ok(Reply::Map(REGISTRY.iter().map(|spec| docs(spec)).collect())),
-        (b"docs", _) => {
-            Ok(Reply::Map(request.tail(1).filter_map(find).map(|(_, spec)| docs(spec)).collect()))
-        }
+        (b"docs", 2) => Ok(Reply::map(REGISTRY.iter().map(|spec| docs(spec)))),
+        (b"docs", _) => Ok(Reply::map(request.tail(1).filter_map(find).map(|(_, spec)| docs(spec)))),
         (b"help", _) => Ok(subcommands(&SPEC)),
         (b"getkeys", _) => get_keys(request).map(|(keys, _)| Reply::Array(keys)),
         (b"getkeysandflags", _) => {
@@ -107,9 +105,6 @@ fn statuses(names: Vec<&'static str>) -> Reply {
 
 /// Where keys are and what is done with them: one specification, or one for each of two keys.
 fn key_specs(spec: &Spec) -> Vec<Reply> {
-    let map = |fields: Vec<(&'static str, Reply)>| {
-        Reply::Map(fields.into_iter().map(|(name, value)| (Reply::bulk(name), value)).collect())
-    };
     let Keys { first, last, step, counted, .. } = spec.keys;
     let all = key_flags(spec);
     let each = all.len() > 1;
@@ -129,43 +124,43 @@ fn key_specs(spec: &Spec) -> Vec<Reply> {
             let find = [("lastkey", last), ("keystep", step as isize), ("limit", 0)];
             (at, "range", find.map(|(name, value)| (name, Reply::Int(value as i64))))
         };
-        map(vec![
+        let begin = Reply::map([("index", Reply::int(begin))]);
+        Reply::map([
             ("flags", statuses(flags)),
-            (
-                "begin_search",
-                map(vec![("type", Reply::bulk("index")), ("spec", map(vec![("index", Reply::int(begin))]))]),
-            ),
-            ("find_keys", map(vec![("type", Reply::bulk(kind)), ("spec", map(find.into()))])),
+            ("begin_search", Reply::map([("type", Reply::bulk("index")), ("spec", begin)])),
+            ("find_keys", Reply::map([("type", Reply::bulk(kind)), ("spec", Reply::map(find))])),
         ])
     });
     specs.collect()
 }
 
-fn docs(spec: &Spec) -> (Reply, Reply) {
-    let fields = [("summary", spec.summary), ("since", "1.0.0"), ("group", spec.group.name())];
-    let mut fields: Vec<_> =
-        fields.into_iter().map(|(name, value)| (Reply::bulk(name), Reply::bulk(value))).collect();
+fn docs(spec: &Spec) -> (&'static str, Reply) {
+    let mut fields = vec![
+        ("summary", Reply::bulk(spec.summary)),
+        ("since", Reply::bulk("1.0.0")),
+        ("group", Reply::bulk(spec.group.name())),
+    ];
     if !spec.usage.is_empty() {
-        fields.push((Reply::bulk("arguments"), usage::arguments(spec.usage)));
+        fields.push(("arguments", usage::arguments(spec.usage)));
     }
-    (Reply::bulk(spec.name), Reply::Map(fields))
+    (spec.name, Reply::map(fields))
 }
 
 /// The keys of the command that is asked about; at least the command has some.
 fn get_keys(request: Request<'_>) -> Result<(Vec<Reply>, &'static Spec), CommandError> {
     let asked = OwnedRequest::new(request.tail(1), Dialect::Resp);
     let asked = asked.as_request();
-    let (_, spec) = find(asked.name()).ok_or(CommandError::GetKeys("Invalid command specified"))?;
+    let (_, spec) = find(asked.name()).ok_or(CommandError::Named("Invalid command specified"))?;
     if spec.keys == Keys::NONE {
-        return Err(CommandError::GetKeys("The command has no key arguments"));
+        return Err(CommandError::Named("The command has no key arguments"));
     }
     if !spec.takes(asked.len()) {
-        return Err(CommandError::GetKeys("Invalid number of arguments specified for command"));
+        return Err(CommandError::Named("Invalid number of arguments specified for command"));
     }
     let keys: Vec<_> = spec.keys.of(asked).map(|key| Reply::bulk(key.to_vec())).collect();
     match keys.is_empty() {
         false => Ok((keys, spec)),
-        true if spec.keys.counted => Err(CommandError::GetKeys("Invalid arguments specified for command")),
-        true => Err(CommandError::GetKeys("The command has no key arguments")),
+        true if spec.keys.counted => Err(CommandError::Named("Invalid arguments specified for command")),
+        true => Err(CommandError::Named("The command has no key arguments")),
     }
 }

@@ -62,7 +62,7 @@ fn get(request: Request<'_>, host: &Host) -> Result<Reply, CommandError> {
     let own = SETTINGS.iter().filter_map(|setting| Some((setting.name, settings.get(setting.name)?)));
     let redis = IN_REDIS_TERMS.iter().map(|row| (row.name, (row.get)(&settings)));
     let found = own.chain(redis).filter(|(name, _)| wanted(name));
-    Ok(Reply::Map(found.map(|(name, value)| (Reply::bulk(name), Reply::bulk(value))).collect()))
+    Ok(Reply::map(found))
 }
 
 /// What clients and tools look up by Redis's names, answered so that they draw the right conclusions.

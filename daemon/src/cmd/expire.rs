@@ -61,14 +61,12 @@ impl Conditions {
             *flag = true;
         }
         if conditions.without_ttl && (conditions.with_ttl || conditions.later || conditions.earlier) {
-            return Err(CommandError::IncompatibleOptions(
+            return Err(CommandError::Named(
                 "NX and XX, GT or LT options at the same time are not compatible",
             ));
         }
         if conditions.later && conditions.earlier {
-            return Err(CommandError::IncompatibleOptions(
-                "GT and LT options at the same time are not compatible",
-            ));
+            return Err(CommandError::Named("GT and LT options at the same time are not compatible"));
         }
         Ok(conditions)
     }

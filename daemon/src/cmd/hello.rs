@@ -64,5 +64,5 @@ fn run(request: Request<'_>, client: &Rc<Client>, host: &Host) -> Result<Reply, 
         ("modules", Reply::Array(Vec::new())),
         ("larder_version", Reply::bulk(VERSION)),
     ];
-    Ok(Reply::Map(fields.into_iter().map(|(name, value)| (Reply::bulk(name), value)).collect()))
+    Ok(Reply::map(fields))
 }

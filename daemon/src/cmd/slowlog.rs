@@ -86,16 +86,15 @@ fn latency(request: Request<'_>, _: &Rc<Client>, host: &Host) -> Result<Reply, C
 fn histograms(request: Request<'_>, host: &Host) -> Reply {
     let named: Vec<usize> = request.tail(1).filter_map(find).map(|(index, _)| index).collect();
     let wanted = if request.len() > 2 { named } else { (0..REGISTRY.len()).collect() };
-    let field = |name: &'static str, value| (Reply::bulk(name), value);
     let count = |count: u64| Reply::Int(count as i64);
     host.cache.counters(|counters| {
         let histogram = |index: usize| {
             let pairs = counters.latencies.runtimes(index)?.by_powers_of_two();
             let calls = pairs.last().map_or(0, |(_, calls)| *calls);
             let pairs = pairs.into_iter().map(|(us, calls)| (count(us), count(calls))).collect();
-            let fields = vec![field("calls", count(calls)), field("histogram_usec", Reply::Map(pairs))];
-            Some(field(REGISTRY[index].name, Reply::Map(fields)))
+            let fields = [("calls", count(calls)), ("histogram_usec", Reply::Map(pairs))];
+            Some((REGISTRY[index].name, Reply::map(fields)))
         };
-        Reply::Map(wanted.into_iter().filter_map(histogram).collect())
+        Reply::map(wanted.into_iter().filter_map(histogram))
     })
 }

@@ -173,7 +173,7 @@ fn reply(argument: &Argument) -> Reply {
     if !within.is_empty() {
         fields.push(("arguments", Reply::Array(within)));
     }
-    Reply::Map(fields.into_iter().map(|(name, value)| (Reply::bulk(name), value)).collect())
+    Reply::map(fields)
 }
 
 #[cfg(test)]

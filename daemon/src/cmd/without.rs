@@ -103,7 +103,7 @@ fn acl(request: Request<'_>, _: &Rc<Client>, _: &Host) -> Result<Reply, CommandE
                 ("channels", Reply::bulk("&*")),
                 ("selectors", Reply::Array(Vec::new())),
             ];
-            Ok(Reply::Map(fields.into_iter().map(|(name, value)| (Reply::bulk(name), value)).collect()))
+            Ok(Reply::map(fields))
         }
         (b"getuser", _) => Ok(Reply::Nil),
         (b"log", 3) if request.arg(1).eq_ignore_ascii_case(b"reset") => Ok(Reply::OK),

@@ -10,6 +10,7 @@ use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, ValueHint, value_parser};
 use clap_complete::Shell;
 
+use super::document::wrapped;
 use super::error::ConfigError;
 use super::pages;
 use super::table::{SETTINGS, Setting};
@@ -218,24 +219,12 @@ fn help(setting: &Setting) -> String {
     if setting.live {
         facts.push("changes with a reload".to_owned());
     }
-    format!("{}\n[{}]", wrapped(setting.help), facts.join(", "))
+    format!("{}\n[{}]", paragraph(setting.help), facts.join(", "))
 }
 
-/// The text in lines of at most 100 letters.
-pub(super) fn wrapped(text: &str) -> String {
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        let line = lines.last_mut().expect("there is always a last line");
-        if line.len() + word.len() >= 100 {
-            lines.push(word.to_owned());
-        } else {
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            line.push_str(word);
-        }
-    }
-    lines.join("\n")
+/// Words in lines that fit most terminals.
+pub(super) fn paragraph(text: &str) -> String {
+    wrapped(text, 100).join("\n")
 }
 
 #[cfg(test)]

@@ -90,7 +90,8 @@ fn explained(setting: &Setting) -> String {
     }
 }
 
-fn wrapped(text: &str, width: usize) -> Vec<String> {
+/// Words in lines of at most `width` bytes.
+pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
         let line = lines.last_mut().expect("there is always one");

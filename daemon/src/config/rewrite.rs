@@ -12,6 +12,7 @@ use toml::de::DeTable;
 use super::Settings;
 use super::load::quote;
 use super::table::Setting;
+use crate::files::with_suffix;
 
 /// Puts the values that `changed` settings have into the file at `path`.
 ///
@@ -25,8 +26,7 @@ pub fn rewrite(path: &Path, changed: &[&Setting], settings: &Settings) -> io::Re
     }
     // Of a link, the file it leads to.
     let path = fs::canonicalize(path)?;
-    let mut beside = path.clone().into_os_string();
-    beside.push(".new");
+    let beside = with_suffix(&path, ".new");
     let written = File::create(&beside).and_then(|mut file| {
         file.set_permissions(fs::metadata(&path)?.permissions())?;
         file.write_all(fresh.as_bytes())?;

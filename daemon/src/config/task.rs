@@ -169,7 +169,7 @@ pub(super) fn commands() -> impl Iterator<Item = clap::Command> {
     ROWS.iter().map(|row| {
         clap::Command::new(row.name)
             .about(row.summary)
-            .long_about(format!("{}.\n\n{}", row.summary, args::wrapped(row.details)))
+            .long_about(format!("{}.\n\n{}", row.summary, args::paragraph(row.details)))
             .args(row.argument.iter().map(Argument::for_clap))
             .args(args::options(row.settings))
             .arg(args::config())

@@ -1,15 +1,15 @@
 //! Lock files: they decide which daemon owns a place, and end with the process however it dies.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 
-use rustix::fs::OFlags;
 use rustix::process::geteuid;
 
 use super::EndpointError;
 use super::directory::{check_owner, prepare_directory};
+use crate::files::{open_own, with_suffix};
 
 /// Holds the data directory for this process until it is dropped.
 #[derive(Debug)]
@@ -81,9 +81,7 @@ pub fn owner_of_data(directory: &Path) -> io::Result<Option<u32>> {
 
 /// Takes the lock that goes with a socket: its path and `.lock`.
 pub(super) fn lock_socket(socket: &Path) -> Result<File, EndpointError> {
-    let mut name = socket.as_os_str().to_owned();
-    name.push(".lock");
-    take(&PathBuf::from(name), socket, "socket")
+    take(&with_suffix(socket, ".lock"), socket, "socket")
 }
 
 /// Locks the file at `path` and writes our pid into it, for the message a second daemon prints.
@@ -91,18 +89,9 @@ pub(super) fn lock_socket(socket: &Path) -> Result<File, EndpointError> {
 /// The file stays when the lock is released: were it removed, a daemon that had opened it just before would hold a lock
 /// on a file nobody else can find.
 fn take(path: &Path, place: &Path, option: &'static str) -> Result<File, EndpointError> {
-    // Not through a link: it could lead to a file that is ours but not to be overwritten.
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
-        .open(path)
-        .map_err(|error| {
-            closed_to_us(path, &error).unwrap_or(EndpointError::system("open lock file", path)(error))
-        })?;
+    let mut file = open_own(path).map_err(|error| {
+        closed_to_us(path, &error).unwrap_or(EndpointError::system("open lock file", path)(error))
+    })?;
     let metadata = file.metadata().map_err(EndpointError::system("look at lock file", path))?;
     check_owner(path, &metadata)?;
     if !metadata.is_file() {

@@ -13,6 +13,7 @@ use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 
 use super::OfflineError;
+use crate::error::without_code;
 
 /// Bytes of a reply that are read at once.
 const READ_BYTES: usize = 4_096;
@@ -130,8 +131,7 @@ impl<'a> Daemon<'a> {
             match self.decoder.decode(&mut bytes) {
                 Ok(None) => {}
                 Ok(Some(Reply::Error(text))) => {
-                    let text = text.strip_prefix("ERR ").unwrap_or(&text);
-                    return Err(OfflineError::Daemon(format!("the daemon says: {text}")));
+                    return Err(OfflineError::Daemon(format!("the daemon says: {}", without_code(&text))));
                 }
                 Ok(Some(reply)) => return Ok(reply),
                 Err(error) => return Err(OfflineError::Daemon(error.to_string())),

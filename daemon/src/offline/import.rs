@@ -7,37 +7,25 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use bytes::{Buf as _, Bytes, BytesMut};
-use larder_protocol::{Parser, Progress as Parsed, Request, Requests};
+use bytes::Bytes;
+use larder_protocol::Request;
 
 use super::progress::{Progress, Unit};
 use super::session::Session;
-use super::{OfflineError, count, lock_or_create, stream};
+use super::{OfflineError, count, input_name, lock_or_create, stream};
 use crate::buffer::Generation;
 use crate::clock::Clock;
 use crate::cmd;
 use crate::config::Settings;
 use crate::entry::{Deadline, Entry, State};
 use crate::error::CommandError;
+use crate::source::{self, CutShort, Taker};
 use crate::store::{self, StoreError};
 
-/// Bytes read at once.
-const READ_BYTES: usize = 256 << 10;
-
-/// Requests parsed at once.
-const REQUESTS: usize = 1_024;
-
 pub(super) fn run(input: Option<&Path>, settings: &Settings, clock: Clock) -> Result<(), OfflineError> {
-    let name = input.map_or_else(|| "standard input".to_owned(), |path| path.display().to_string());
+    let name = input_name(input);
     // Before the directory is made: a misspelled file should leave nothing behind.
-    let (source, bytes): (Box<dyn Read>, _) = match input {
-        Some(path) => {
-            let file = File::open(path).map_err(stream("read", name.clone()))?;
-            let bytes = file.metadata().ok().filter(std::fs::Metadata::is_file).map(|file| file.len());
-            (Box::new(file), bytes)
-        }
-        None => (Box::new(io::stdin().lock()), None),
-    };
+    let (source, bytes) = open(input).map_err(stream("read", name.clone()))?;
     let _lock = lock_or_create(&settings.data, "or send the file to it: redis-cli -s SOCKET --pipe < FILE")?;
     store::refuse_unsound(&settings.data, true)?;
     let mut session = Session::open(settings, clock)?;
@@ -52,29 +40,18 @@ pub(super) fn run(input: Option<&Path>, settings: &Settings, clock: Clock) -> Re
         applied_when_merged: 0,
         writes: 0,
     };
-    let ended = import.read_all(source, Progress::new(Unit::Bytes, bytes, false));
+    let ended = import.take_all(source, Progress::new(Unit::Bytes, bytes, false));
     let Import { applied, writes, .. } = import;
     let evicted = session.evicted;
     let closed = match &ended {
-        Err(Stop::Store(_)) => {
+        Err(CutShort::Taker(_)) => {
             session.abandon();
             Ok(())
         }
         _ => session.close(),
     };
     let requests = count(applied, "request", "requests");
-    let partly =
-        |why: String| OfflineError::Partly(format!("{name}: {why}; the {requests} before it were applied"));
-    match ended {
-        Ok(()) => {}
-        Err(Stop::Input { position, why }) => return Err(partly(format!("{position}: {why}"))),
-        Err(Stop::Read(error)) => return Err(partly(error.to_string())),
-        Err(Stop::Store(error)) => {
-            return Err(OfflineError::Partly(format!(
-                "{error}; of {name}, the first {requests} were applied, and possibly some of the rest"
-            )));
-        }
-    }
+    ended.map_err(|why| partly(&name, &requests, why))?;
     closed?;
     println!("imported {requests}, {}", count(writes, "write", "writes"));
     if evicted > 0 {
@@ -83,20 +60,23 @@ pub(super) fn run(input: Option<&Path>, settings: &Settings, clock: Clock) -> Re
     Ok(())
 }
 
-/// Why an import ended before the end of its input.
-enum Stop {
-    /// A request that is not taken.
-    Input { position: String, why: String },
-    /// The input cannot be read.
-    Read(io::Error),
-    /// The database cannot be written.
-    Store(StoreError),
+/// What is imported, and how many bytes it has, where that is known.
+fn open(input: Option<&Path>) -> io::Result<(Box<dyn Read>, Option<u64>)> {
+    let Some(path) = input else { return Ok((Box::new(io::stdin().lock()), None)) };
+    let file = File::open(path)?;
+    let bytes = file.metadata().ok().filter(std::fs::Metadata::is_file).map(|file| file.len());
+    Ok((Box::new(file), bytes))
 }
 
-impl From<StoreError> for Stop {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
+/// Says how much of `name` was applied: so many `requests`.
+fn partly(name: &str, requests: &str, why: CutShort<StoreError>) -> OfflineError {
+    OfflineError::Partly(match why {
+        CutShort::Request(why) => format!("{name}: {why}; the {requests} before it were applied"),
+        CutShort::Input(error) => format!("{name}: {error}; the {requests} before it were applied"),
+        CutShort::Taker(error) => {
+            format!("{error}; of {name}, the first {requests} were applied, and possibly some of the rest")
+        }
+    })
 }
 
 /// An import under way.
@@ -106,7 +86,7 @@ struct Import<'a> {
     session: &'a mut Session,
     /// What was read and is not merged yet.
     generation: Generation,
-    /// Requests read, the one under way left aside.
+    /// Requests read.
     read: u64,
     /// Those that are in the database, on disk.
     applied: u64,
@@ -117,70 +97,20 @@ struct Import<'a> {
 }
 
 impl Import<'_> {
-    fn read_all(&mut self, mut source: Box<dyn Read>, mut progress: Progress) -> Result<(), Stop> {
-        let ended = self.read_requests(&mut *source, &mut progress);
+    fn take_all(&mut self, mut input: Box<dyn Read>, progress: Progress) -> Result<(), CutShort<StoreError>> {
+        let limits = self.settings.frame_limits();
+        let ended = source::take_all(&mut *input, limits, &mut Shown { import: self, progress });
         // What came before a wrong request is applied.
-        if !matches!(ended, Err(Stop::Store(_))) {
-            self.seal()?;
-            self.session.await_merge()?;
+        if !matches!(ended, Err(CutShort::Taker(_))) {
+            self.seal().and_then(|()| self.session.await_merge()).map_err(CutShort::Taker)?;
             self.applied = self.read;
         }
         ended
     }
 
-    fn read_requests(&mut self, source: &mut dyn Read, progress: &mut Progress) -> Result<(), Stop> {
-        let mut parser = Parser::new(self.settings.frame_limits());
-        let mut requests = Requests::default();
-        let mut buf = BytesMut::new();
-        // Of the buffer's first byte in the input.
-        let mut offset = 0;
-        loop {
-            let len = buf.len();
-            buf.resize(len + READ_BYTES, 0);
-            let read = read_some(source, &mut buf[len..]).map_err(Stop::Read)?;
-            buf.truncate(len + read);
-            if read == 0 {
-                if parser.mid_request() {
-                    return Err(self.stop_at(offset, "the input ends inside this request".to_owned()));
-                }
-                return Ok(());
-            }
-            loop {
-                let parsed = parser.parse(&buf, &mut requests, REQUESTS);
-                for i in 0..requests.len() {
-                    let start = if i == 0 { 0 } else { requests.end(i - 1) };
-                    if let Err(error) = self.put(requests.get(i, &buf)) {
-                        return Err(self.stop_at(offset + start as u64, error));
-                    }
-                    self.read += 1;
-                }
-                let done = requests.consumed_to();
-                buf.advance(done);
-                offset += done as u64;
-                parser.consumed(done);
-                requests.clear();
-                if self.generation.bytes() as u64 >= self.settings.merge_bytes {
-                    self.seal()?;
-                }
-                match parsed {
-                    Parsed::Full => {}
-                    Parsed::NeedMore { .. } => break,
-                    Parsed::Broken(error) => {
-                        return Err(self.stop_at(offset, without_code(&error.to_string())));
-                    }
-                }
-            }
-            progress.at(offset);
-        }
-    }
-
-    fn stop_at(&self, offset: u64, why: String) -> Stop {
-        Stop::Input { position: format!("request {} at byte {offset}", self.read + 1), why }
-    }
-
     /// Takes over what a request writes.
     fn put(&mut self, request: Request<'_>) -> Result<(), String> {
-        let told = |error: CommandError| without_code(&error.to_string());
+        let told = |error: CommandError| error.to_string();
         let (_, spec) = cmd::resolve(request, self.settings.max_key_bytes).map_err(told)?;
         match spec.name {
             "set" => {
@@ -239,17 +169,26 @@ impl Import<'_> {
     }
 }
 
-/// Reads what there is, at least a byte unless the input has ended.
-fn read_some(source: &mut dyn Read, buf: &mut [u8]) -> io::Result<usize> {
-    loop {
-        match source.read(buf) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            read => return read,
-        }
-    }
+/// An import with a bar on the terminal.
+struct Shown<'i, 'a> {
+    import: &'i mut Import<'a>,
+    progress: Progress,
 }
 
-/// An error reply's text without the code that clients look at.
-fn without_code(text: &str) -> String {
-    text.strip_prefix("ERR ").unwrap_or(text).to_owned()
+impl Taker for Shown<'_, '_> {
+    type Error = StoreError;
+
+    fn take(&mut self, request: Request<'_>) -> Result<(), String> {
+        self.import.put(request)?;
+        self.import.read += 1;
+        Ok(())
+    }
+
+    fn taken_to(&mut self, offset: u64) -> Result<(), StoreError> {
+        self.progress.at(offset);
+        if self.import.generation.bytes() as u64 >= self.import.settings.merge_bytes {
+            self.import.seal()?;
+        }
+        Ok(())
+    }
 }

@@ -126,6 +126,11 @@ fn stream(action: &'static str, name: impl Into<String>) -> impl FnOnce(io::Erro
     move |source| OfflineError::Stream { action, name, source }
 }
 
+/// What an input is called in messages.
+fn input_name(input: Option<&Path>) -> String {
+    input.map_or_else(|| "standard input".to_owned(), |path| path.display().to_string())
+}
+
 /// Bytes as people read them: `12.3 MiB`.
 #[expect(clippy::cast_precision_loss, reason = "rounded to one decimal anyway")]
 fn human(bytes: u64) -> String {

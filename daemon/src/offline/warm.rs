@@ -5,12 +5,12 @@ use std::io::{self, Read};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
-use super::{OfflineError, count, stream};
+use super::{OfflineError, count, input_name, stream};
 use crate::config::Settings;
 use crate::warm;
 
 pub(super) fn run(input: Option<&Path>, settings: &Settings) -> Result<(), OfflineError> {
-    let name = input.map_or_else(|| "standard input".to_owned(), |path| path.display().to_string());
+    let name = input_name(input);
     let mut source: Box<dyn Read> = match input {
         Some(path) => Box::new(File::open(path).map_err(stream("read", name.clone()))?),
         None => Box::new(io::stdin().lock()),

@@ -19,6 +19,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::error::StoreError;
 use super::part;
 use crate::entry::Key;
+use crate::files;
 
 /// The largest list that is written or read: some 300,000 keys of 22 bytes.
 pub(super) const BYTES_MAX: u64 = 8 << 20;
@@ -124,12 +125,7 @@ impl HotList {
             part::need_room("the list of hot keys", dir, 2 * bytes.len() as u64)?;
         }
         // What a process that died has left, perhaps with another mode.
-        match std::fs::remove_file(&self.new_path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                return Err(StoreError::io("remove", &self.new_path)(error));
-            }
-            _ => {}
-        }
+        files::remove(&self.new_path).map_err(StoreError::io("remove", &self.new_path))?;
         let mut options = OpenOptions::new();
         options.write(true).create_new(true).mode(0o600);
         let written = options.open(&self.new_path).and_then(|mut file| file.write_all(bytes));
@@ -139,11 +135,8 @@ impl HotList {
     /// Removes the list, for a daemon that keeps none: it would be out of date when one is wanted again.
     pub fn remove(&self) {
         for path in [&self.path, &self.new_path] {
-            match std::fs::remove_file(path) {
-                Err(error) if error.kind() != ErrorKind::NotFound => {
-                    tracing::warn!("cannot remove {}: {error}", path.display());
-                }
-                _ => {}
+            if let Err(error) = files::remove(path) {
+                tracing::warn!("cannot remove {}: {error}", path.display());
             }
         }
     }

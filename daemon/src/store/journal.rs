@@ -21,6 +21,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::error::StoreError;
 use super::{main_file, sql};
+use crate::files::{self, with_suffix};
 pub use found::{Found, Replayed};
 use mark::{Mark, mark_path};
 pub use page::PageSize;
@@ -288,20 +289,13 @@ fn path_of(dir: &Path, generation: u64) -> PathBuf {
 }
 
 fn wal_path(path: &Path) -> PathBuf {
-    let mut wal = path.as_os_str().to_owned();
-    wal.push("-wal");
-    wal.into()
+    with_suffix(path, "-wal")
 }
 
 /// The database file goes last: while it stands, the next start still finds the rest.
 fn remove_files(path: &Path) -> Result<(), StoreError> {
     for file in [wal_path(path), mark_path(path), path.to_owned()] {
-        match std::fs::remove_file(&file) {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                return Err(StoreError::io("delete journal", &file)(source));
-            }
-            _ => {}
-        }
+        files::remove(&file).map_err(StoreError::io("delete journal", &file))?;
     }
     Ok(())
 }

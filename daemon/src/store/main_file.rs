@@ -9,6 +9,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::error::StoreError;
 use super::migrate;
+use crate::files::{self, with_suffix};
 
 /// SQLite 3.7.0 to 3.51.2 can lose commits when a checkpoint races another connection's reset of the log.
 const SQLITE_FLOOR: (i32, &str) = (3_051_003, "3.51.3");
@@ -159,14 +160,8 @@ pub(super) fn vacuum(connection: &Connection, pages_max: usize) -> rusqlite::Res
 /// Removes a database file with what belongs to it.
 pub(super) fn remove(path: &Path) -> Result<(), StoreError> {
     for suffix in ["-wal", "-shm", "-journal", ""] {
-        let mut file = path.as_os_str().to_owned();
-        file.push(suffix);
-        match std::fs::remove_file(&file) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(StoreError::io("remove", file.as_ref())(error));
-            }
-            _ => {}
-        }
+        let file = with_suffix(path, suffix);
+        files::remove(&file).map_err(StoreError::io("remove", &file))?;
     }
     Ok(())
 }

@@ -1,18 +1,19 @@
 //! The file that a backup is written to: under another name until it is whole and on disk, so that nobody takes half a
 //! backup for one, and gone without a trace where it does not get that far. Used by the keeper.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
-use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
 use super::FileSystem;
 use super::error::StoreError;
 use super::main_file;
+use crate::files::{open_own, with_suffix};
 
 /// A backup under way. Removed when it is dropped unfinished.
 #[derive(Debug)]
@@ -37,19 +38,9 @@ impl Part {
         let directory = parent.canonicalize().map_err(StoreError::io("find directory", parent))?;
         let target = directory.join(name);
         refuse_existing(&target)?;
-        let mut path = target.as_os_str().to_owned();
-        path.push(".part");
-        let path = PathBuf::from(path);
+        let path = with_suffix(&target, ".part");
         let io = || StoreError::io("create backup", &path);
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
-            .open(&path)
-            .map_err(io())?;
+        let file = open_own(&path).map_err(io())?;
         // One that is there but not locked was left by a process that was killed.
         match file.try_lock() {
             Ok(()) => {}

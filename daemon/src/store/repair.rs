@@ -21,6 +21,7 @@ use super::row::{self, Columns};
 use super::{main_file, sql};
 use crate::clock::utc_stamp;
 use crate::entry::Key;
+use crate::files::{self, with_suffix};
 
 /// Rows taken over in one transaction.
 const ROWS_A_TRANSACTION: usize = 10_000;
@@ -90,9 +91,7 @@ pub(super) fn repair(dir: &Path, now_ms: i64) -> Result<Repaired, StoreError> {
     rename(&new, &main).map_err(StoreError::io("put in place", &new))?;
     main_file::sync_directory(dir)?;
     let mark = mark_in(dir);
-    if mark.exists() {
-        std::fs::remove_file(&mark).map_err(StoreError::io("remove", &mark))?;
-    }
+    files::remove(&mark).map_err(StoreError::io("remove", &mark))?;
     Ok(repaired)
 }
 
@@ -269,7 +268,5 @@ fn move_log(dir: &Path, aside: &Path) -> Result<(), StoreError> {
     if !log.exists() {
         return Ok(());
     }
-    let mut to = aside.as_os_str().to_owned();
-    to.push("-wal");
-    rename(&log, to).map_err(StoreError::io("set aside", &log))
+    rename(&log, with_suffix(aside, "-wal")).map_err(StoreError::io("set aside", &log))
 }

@@ -5,11 +5,13 @@
 //! from then on only deletions are taken, and once there is room for the file again, and some beside it, everything is.
 
 use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Write as _};
+use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FallocateFlags, fallocate};
+
+use crate::files;
 
 /// The reserve, held or given up.
 #[derive(Debug)]
@@ -71,11 +73,8 @@ fn path_in(dir: &Path) -> PathBuf {
 }
 
 fn remove(path: &Path) {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            tracing::warn!("cannot give up {}: {error}", path.display());
-        }
-        _ => {}
+    if let Err(error) = files::remove(path) {
+        tracing::warn!("cannot give up {}: {error}", path.display());
     }
 }
 

@@ -25,7 +25,7 @@ impl Backoff {
     pub(super) fn failed(&mut self) -> Duration {
         let wait = self.next;
         self.next = wait.saturating_mul(2).min(self.longest);
-        wait.mul_f64(0.5 + random::fraction() / 2.0)
+        random::wait(wait)
     }
 
     /// It works: the next failure is the first again.

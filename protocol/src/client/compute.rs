@@ -159,7 +159,7 @@ impl Caching {
             if let Some((value, bytes)) = value {
                 return Ok(Entered::Value(value, bytes));
             }
-            sleep(pause.mul_f64(0.5 + random::fraction() / 2.0)).await;
+            sleep(random::wait(pause)).await;
             pause = (pause * 2).min(LONGEST_LOOK);
         }
     }

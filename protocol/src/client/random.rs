@@ -1,5 +1,7 @@
 //! Random numbers from the operating system: names of sessions and locks, and jitter.
 
+use std::time::Duration;
+
 /// `N` random bytes that nobody can guess.
 pub(super) fn bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
@@ -16,6 +18,11 @@ pub(super) fn hex<const N: usize>() -> String {
 pub(super) fn fraction() -> f64 {
     // The 53 bits that fit.
     (u64::from_le_bytes(bytes()) >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+/// A wait from the upper half of `longest`, so that those who wait for the same thing do not all go on at once.
+pub(super) fn wait(longest: Duration) -> Duration {
+    longest.mul_f64(0.5 + fraction() / 2.0)
 }
 
 /// Bytes in lower-case hexadecimal.

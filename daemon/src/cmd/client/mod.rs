@@ -67,10 +67,10 @@ fn run(request: Request<'_>, client: &Rc<Client>, host: &Host) -> Result<Reply, 
         b"no-touch" => on_or_off(request.arg(1)).map(|_| Reply::OK),
         b"tracking" if request.len() == 3 && !on_or_off(request.arg(1))? => Ok(Reply::OK),
         b"tracking" => Err(CommandError::NoTracking),
-        b"trackinginfo" => Ok(Reply::Map(vec![
-            (Reply::bulk("flags"), Reply::Set(vec![Reply::bulk("off")])),
-            (Reply::bulk("redirect"), Reply::Int(-1)),
-            (Reply::bulk("prefixes"), Reply::Array(Vec::new())),
+        b"trackinginfo" => Ok(Reply::map([
+            ("flags", Reply::Set(vec![Reply::bulk("off")])),
+            ("redirect", Reply::Int(-1)),
+            ("prefixes", Reply::Array(Vec::new())),
         ])),
         b"caching" => Err(CommandError::Named(
             "CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled",

@@ -11,6 +11,7 @@ use rusqlite::OpenFlags;
 
 use super::mark::{Mark, forced_commits, mark_path};
 use super::{PageSize, open, remove_files, wal_path};
+use crate::files::{if_there, with_suffix};
 use crate::store::batch::{self, Write};
 use crate::store::error::StoreError;
 use crate::store::sql;
@@ -212,21 +213,15 @@ impl Found {
         let Some(stamp) = &self.damaged else { return remove_files(&self.path) };
         // The log first: without its file it would not be found by anybody.
         for path in [wal_path(&self.path), mark_path(&self.path), self.path.clone()] {
-            match std::fs::rename(&path, aside(&path, stamp)) {
-                Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(StoreError::io("set aside", &path)(source));
-                }
-                _ => {}
-            }
+            let moved = std::fs::rename(&path, aside(&path, stamp));
+            if_there(moved).map_err(StoreError::io("set aside", &path))?;
         }
         Ok(())
     }
 }
 
 fn aside(path: &Path, stamp: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".corrupt-{stamp}"));
-    name.into()
+    with_suffix(path, &format!(".corrupt-{stamp}"))
 }
 
 const LOG_HEADER: u64 = 32;

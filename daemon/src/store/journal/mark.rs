@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::files::with_suffix;
 use crate::store::error::StoreError;
 
 /// The number, and a checksum of it.
@@ -50,9 +51,7 @@ pub(super) fn forced_commits(journal: &Path) -> u64 {
 }
 
 pub(super) fn mark_path(journal: &Path) -> PathBuf {
-    let mut path = journal.as_os_str().to_owned();
-    path.push("-forced");
-    path.into()
+    with_suffix(journal, "-forced")
 }
 
 fn encoded(commits: u64) -> [u8; MARK_BYTES] {
