@@ -4,6 +4,7 @@
 //! is merged as far as time allows, and the files are closed.
 
 mod connections;
+mod listeners;
 
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -11,21 +12,22 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use larder_protocol::stream::{Event, EventKind};
-use tokio::net::{TcpListener, UnixListener};
 use tokio::runtime::LocalOptions;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::cmd::{self, Host, REGISTRY};
 use crate::config::{ConfigError, Reloaded, Settings};
-use crate::conn::Socket;
 use crate::logging::LogHandle;
 use crate::service::{self, Manager};
 use crate::signals::Signal;
 use crate::store::{self, StoreError};
-use crate::{stream, warm};
-use connections::{Connections, accept_tcp, tcp_peer, unix_peer};
+use crate::warm::Warming;
+use crate::{random, stream, warm};
+use connections::Connections;
+use listeners::Listeners;
 
 /// How long clients may still be answered once the daemon cannot go on.
 const LAST_WORDS: Duration = Duration::from_millis(100);
@@ -60,6 +62,14 @@ pub struct Start {
     pub manager: Rc<Manager>,
     /// Whether the file of commands in the settings is still to be run.
     pub warm: bool,
+}
+
+impl Start {
+    /// Tells whoever started it that connections are served.
+    fn serving(&self) {
+        (self.ready)(&self.settings);
+        self.manager.serving();
+    }
 }
 
 /// Why the daemon ended other than by being told to.
@@ -112,92 +122,98 @@ fn run_once(start: &mut Start) -> Result<(), ServeError> {
 }
 
 async fn serve(start: &mut Start) -> Result<(), ServeError> {
-    let Start {
-        settings: kept,
-        settings_file,
-        listener,
-        tcp,
-        connections_max,
-        signals,
-        ready,
-        reread,
-        log,
-        manager,
-        warm,
-    } = start;
-    // Once in the life of a process: a start after a repair is none for those who use it.
-    let warm = std::mem::take(warm);
-    let settings = Rc::new(kept.clone());
-    let (cache, background) = Cache::open(&settings, Clock::start(), REGISTRY.len())?;
-    let listener = listener.try_clone().and_then(UnixListener::from_std).map_err(ServeError::Runtime)?;
-    let tcp = tcp.as_ref().map(|tcp| tcp.try_clone().and_then(TcpListener::from_std)).transpose();
-    let tcp = tcp.map_err(ServeError::Runtime)?;
-    let fatal = cache.fatal().clone();
-    let mut host = Host::new(cache, Rc::clone(&settings), boot_id());
-    host.settings_file.clone_from(settings_file);
-    host.log = Some(log.clone());
-    host.read_password(&settings).map_err(ServeError::Password)?;
-    let host = Rc::new(host);
-    let mut background = background.spawn();
-    background.spawn_local(stream::run(Rc::clone(&host)));
-    tell(&host, EventKind::Start, cmd::VERSION);
-    let mut clients = Connections::new(Rc::clone(&host), *connections_max);
-    if manager.listens() {
-        background.spawn_local(service::pulse(Rc::clone(&host), Rc::clone(manager)));
-    }
-    let serving = || {
-        ready(&settings);
-        manager.serving();
-    };
-    // Clients that connect meanwhile wait to be accepted, so that nothing older is written over what they write.
-    let mut warming = warm.then(|| clients.warm()).flatten();
-    if warming.is_none() {
-        serving();
-    }
-    let ended = loop {
-        tokio::select! {
-            Some(()) = warm::over(&mut warming) => {
-                warming = None;
-                serving();
-            }
-            accepted = listener.accept(), if warming.is_none() => {
-                clients.accepted(accepted.map(|(stream, _)| (unix_peer(&stream), Socket::Unix(stream)))).await;
-            }
-            accepted = accept_tcp(tcp.as_ref()), if warming.is_none() => {
-                let accepted = accepted
-                    .and_then(|(stream, from)| Ok((tcp_peer(&stream, from)?, Socket::Tcp(stream))));
-                clients.accepted(accepted).await;
-            }
-            Some(signal) = signals.recv() => match signal {
-                Signal::Stop => break Ok(()),
-                Signal::Reload => {
-                    manager.reloading();
-                    manager.reloaded(&reload(&host, reread()));
-                }
-                Signal::Report => report(&host).await,
-            },
-            () = host.clients.stop().cancelled() => break Ok(()),
-            () = fatal.cancelled() => {
-                // A moment for the answers that say so.
-                tokio::time::sleep(LAST_WORDS).await;
-                break Err(ServeError::Background);
-            }
-            _ = background.join_next() => break Err(ServeError::Background),
-        }
-    };
-    drop((listener, tcp));
+    let listeners = Listeners::of(start).map_err(ServeError::Runtime)?;
+    let mut daemon = Daemon::begin(start)?;
+    let ended = daemon.run(start, &listeners).await;
+    drop(listeners);
     if ended.is_ok() {
-        tracing::info!("stopping");
-        manager.stopping();
-        tell(&host, EventKind::Stop, "");
-        clients.drain().await;
-        host.cache.stop().await;
+        daemon.stop(&start.manager).await;
     }
     // Should it begin anew after a repair, then as it was.
-    kept.clone_from(&host.settings());
-    match host.cache.abandon().await {
+    start.settings.clone_from(&daemon.host.settings());
+    match daemon.host.cache.abandon().await {
         Some(error) => Err(error.into()),
         None => ended,
+    }
+}
+
+/// A daemon with its database open.
+struct Daemon {
+    host: Rc<Host>,
+    connections: Connections,
+    /// Everything depends on each of these: none ends before the daemon does.
+    background: JoinSet<()>,
+    /// While a file of commands is run, which comes before the first client.
+    warming: Option<Warming>,
+}
+
+impl Daemon {
+    /// Opens the database and begins what goes on whoever connects.
+    fn begin(start: &mut Start) -> Result<Self, ServeError> {
+        // Once in the life of a process: a start after a repair is none for those who use it.
+        let warm = std::mem::take(&mut start.warm);
+        let settings = Rc::new(start.settings.clone());
+        let (cache, background) = Cache::open(&settings, Clock::start(), REGISTRY.len())?;
+        let mut host = Host::new(cache, Rc::clone(&settings), random::name());
+        host.settings_file.clone_from(&start.settings_file);
+        host.log = Some(start.log.clone());
+        host.read_password(&settings).map_err(ServeError::Password)?;
+        let host = Rc::new(host);
+        let mut background = background.spawn();
+        background.spawn_local(stream::run(Rc::clone(&host)));
+        tell(&host, EventKind::Start, cmd::VERSION);
+        let mut connections = Connections::new(Rc::clone(&host), start.connections_max);
+        if start.manager.listens() {
+            background.spawn_local(service::pulse(Rc::clone(&host), Rc::clone(&start.manager)));
+        }
+        let warming = warm.then(|| connections.warm()).flatten();
+        Ok(Self { host, connections, background, warming })
+    }
+
+    /// Serves until told to stop.
+    ///
+    /// # Errors
+    /// Where it cannot go on.
+    async fn run(&mut self, start: &mut Start, listeners: &Listeners) -> Result<(), ServeError> {
+        if self.warming.is_none() {
+            start.serving();
+        }
+        loop {
+            tokio::select! {
+                Some(()) = warm::over(&mut self.warming) => {
+                    self.warming = None;
+                    start.serving();
+                }
+                // Clients wait while it is warmed, so that nothing older is written over what they write.
+                accepted = listeners.accept(), if self.warming.is_none() => {
+                    self.connections.accepted(accepted).await;
+                }
+                Some(signal) = start.signals.recv() => match signal {
+                    Signal::Stop => return Ok(()),
+                    Signal::Reload => {
+                        start.manager.reloading();
+                        start.manager.reloaded(&reload(&self.host, (start.reread)()));
+                    }
+                    Signal::Report => report(&self.host).await,
+                },
+                () = self.host.clients.stop().cancelled() => return Ok(()),
+                () = self.host.cache.fatal().cancelled() => {
+                    // A moment for the answers that say so.
+                    tokio::time::sleep(LAST_WORDS).await;
+                    return Err(ServeError::Background);
+                }
+                _ = self.background.join_next() => return Err(ServeError::Background),
+            }
+        }
+    }
+
+    /// Gives clients the answers to what they have sent, and merges what is committed.
+    async fn stop(&self, manager: &Manager) {
+        tracing::info!("stopping");
+        manager.stopping();
+        tell(&self.host, EventKind::Stop, "");
+        self.connections.drain().await;
+        self.host.cache.stop().await;
     }
 }
 
@@ -233,14 +249,6 @@ async fn report(host: &Host) {
         Ok(snapshot) => tracing::info!("statistics {}", snapshot.to_json(None)),
         Err(error) => tracing::error!("no statistics: {error}"),
     }
-}
-
-/// A random name for this start of the process.
-fn boot_id() -> String {
-    use std::hash::{BuildHasher as _, Hasher as _};
-    // The standard library's hasher keys come from the operating system's random source.
-    let random = || std::hash::RandomState::new().build_hasher().finish();
-    format!("{:016x}{:016x}", random(), random())
 }
 
 /// The program's version, the commit it was built from where that is known, and SQLite's version, as `--version` prints them.

@@ -1,7 +1,7 @@
 //! The moments at which writes become durable, visible, and due to be merged.
 
 use super::background::at_leisure;
-use super::{Cache, Config, Inner, Spare};
+use super::{Cache, Config, Inner, Spare, Turn};
 use crate::clock::Stopwatch;
 use crate::error::CommandError;
 use crate::store::{CommitError, PageSize, Sealed, StoreError};
@@ -37,49 +37,57 @@ impl Cache {
         };
         let us = watch.us();
         inner.at_once.committed();
-        let writes = inner.batch.len() as u64;
         match outcome {
-            Ok(()) => {
-                if inner.notices.commit() {
-                    self.0.noticed.notify_one();
+            Ok(()) => self.committed(inner, &turn, us),
+            Err(error) => self.not_committed(inner, &turn, error, fits),
+        }
+    }
+
+    /// The turn is committed, which took `us` microseconds: makes its writes visible.
+    fn committed(&self, inner: &mut Inner, turn: &Turn, us: u64) {
+        if inner.notices.commit() {
+            self.0.noticed.notify_one();
+        }
+        if let Some((flushed, front)) = inner.tiers.publish() {
+            at_leisure(move || {
+                drop(flushed);
+                front.free();
+            });
+        }
+        inner.counters.bump(Stat::Commits);
+        inner.counters.add(Stat::CommitOps, inner.batch.len() as u64);
+        inner.counters.add(Stat::CommitUsTotal, us);
+        inner.counters.raise(Stat::CommitUsMax, us);
+        inner.commit_us.record(us);
+        turn.end(Ok(()));
+        inner.pace_merge(&self.0.config);
+        self.seal_if_large(inner);
+    }
+
+    /// The turn is not committed, or nobody can tell, which ends the daemon: forgets its writes. Where they did not fit on the
+    /// disk, it was not even tried.
+    #[cold]
+    fn not_committed(&self, inner: &mut Inner, turn: &Turn, error: CommitError, fits: bool) {
+        let writes = inner.batch.len() as u64;
+        inner.tiers.discard();
+        inner.notices.discard();
+        inner.counters.add(Stat::WriteErrors, writes);
+        match error {
+            CommitError::Refused(error) => {
+                turn.end(Err(CommandError::Full(error.to_string())));
+                // What does not fit is refused for its size: nothing is the matter with what is smaller.
+                if fits && error.is_full() {
+                    inner.disk_full(&error);
+                    inner.look_at_disk(&self.0.config);
+                } else if fits {
+                    tracing::error!("{error}: {writes} writes were refused");
                 }
-                if let Some((flushed, front)) = inner.tiers.publish() {
-                    at_leisure(move || {
-                        drop(flushed);
-                        front.free();
-                    });
-                }
-                inner.counters.bump(Stat::Commits);
-                inner.counters.add(Stat::CommitOps, writes);
-                inner.counters.add(Stat::CommitUsTotal, us);
-                inner.counters.raise(Stat::CommitUsMax, us);
-                inner.commit_us.record(us);
-                turn.end(Ok(()));
-                inner.pace_merge(&self.0.config);
+                // There may be less room than there was, for journals too.
                 self.seal_if_large(inner);
             }
-            Err(error) => {
-                inner.tiers.discard();
-                inner.notices.discard();
-                inner.counters.add(Stat::WriteErrors, writes);
-                match error {
-                    CommitError::Refused(error) => {
-                        turn.end(Err(CommandError::Full(error.to_string())));
-                        // What does not fit is refused for its size: nothing is the matter with what is smaller.
-                        if fits && error.is_full() {
-                            inner.disk_full(&error);
-                            inner.look_at_disk(&self.0.config);
-                        } else if fits {
-                            tracing::error!("{error}: {writes} writes were refused");
-                        }
-                        // There may be less room than there was, for journals too.
-                        self.seal_if_large(inner);
-                    }
-                    CommitError::Unknown(error) => {
-                        turn.end(Err(CommandError::OutcomeUnknown(error.to_string())));
-                        self.fail(error);
-                    }
-                }
+            CommitError::Unknown(error) => {
+                turn.end(Err(CommandError::OutcomeUnknown(error.to_string())));
+                self.fail(error);
             }
         }
     }

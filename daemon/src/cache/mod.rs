@@ -74,7 +74,7 @@ use crate::notices::Notices;
 use crate::planted::{Bug, planted};
 use crate::stats::{Counters, Durations};
 use crate::store::batch::BatchEncoder;
-use crate::store::{Accounting, HotList, Journal, PageSize, Store, StoreError};
+use crate::store::{Accounting, Budget, HotList, Journal, PageSize, Store, StoreError};
 use at_once::AtOnce;
 use backup::BackingUp;
 use clean::Cleaning;
@@ -163,6 +163,30 @@ struct Inner {
     stopping: bool,
 }
 
+impl Shared {
+    fn new(inner: Inner, settings: &Settings, budget: &Budget, clock: Clock) -> Self {
+        let hot_list = HotList::in_dir(&settings.data, budget.hot_list_bytes);
+        Self {
+            inner: RefCell::new(inner),
+            clock,
+            work: Notify::new(),
+            wanted: Notify::new(),
+            front_is_behind: Notify::new(),
+            changed: Notify::new(),
+            fatal: CancellationToken::new(),
+            fatal_error: RefCell::default(),
+            config: Config::of(settings, budget),
+            live: Cell::new(Live::of(settings)),
+            applied: Notify::new(),
+            held: Cell::new(false),
+            holder_runs: Cell::new(false),
+            noticed: Notify::new(),
+            events: Events::default(),
+            hot_list: Arc::new(Mutex::new(hot_list)),
+        }
+    }
+}
+
 impl Cache {
     /// Opens the store and starts with what it holds.
     ///
@@ -201,26 +225,7 @@ impl Cache {
             disk: DiskRoom::new(opened.budget.journal),
             stopping: false,
         };
-        let config = Config::of(settings, &opened.budget);
-        let hot_list = HotList::in_dir(&settings.data, opened.budget.hot_list_bytes);
-        let cache = Self(Rc::new(Shared {
-            inner: RefCell::new(inner),
-            clock,
-            work: Notify::new(),
-            wanted: Notify::new(),
-            front_is_behind: Notify::new(),
-            changed: Notify::new(),
-            fatal: CancellationToken::new(),
-            fatal_error: RefCell::default(),
-            config,
-            live: Cell::new(Live::of(settings)),
-            applied: Notify::new(),
-            noticed: Notify::new(),
-            events: Events::default(),
-            held: Cell::new(false),
-            holder_runs: Cell::new(false),
-            hot_list: Arc::new(Mutex::new(hot_list)),
-        }));
+        let cache = Self(Rc::new(Shared::new(inner, settings, &opened.budget, clock)));
         cache.tell_changes(settings.notify_keyspace_events);
         let background = Background::new(cache.clone(), opened.events, opened.sync_reports);
         Ok((cache, background))

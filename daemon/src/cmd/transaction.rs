@@ -6,18 +6,17 @@
 //! well; other clients' commands wait meanwhile.
 
 mod bound;
+mod running;
 
 use std::rc::Rc;
 
-use larder_protocol::{OwnedRequest, Reply, Request};
+use larder_protocol::{Reply, Request};
 
-use self::bound::Bound;
-use super::{Class, Client, Family, Group, Host, Job, Keys, Run, Spec, check_permission, find};
-use crate::cache::{Hold, Loaded, Stop, Taking, View, Watch};
+use self::running::{Queued, in_one_step, over_turns};
+use super::{Class, Client, Family, Group, Host, Job, Keys, Run, Spec};
+use crate::cache::{Taking, View, Watch};
 use crate::clients::Transaction;
-use crate::clock::Stopwatch;
-use crate::entry::Key;
-use crate::error::CommandError;
+use crate::error::{CommandError, without_code};
 
 const FAMILY: Family = Family { class: Class::Connection, group: Group::Transactions, keys: Keys::NONE };
 
@@ -91,7 +90,7 @@ pub fn refuse(
         if let Some(watch) = client.watch.take() {
             view.unwatch(&watch);
         }
-        return CommandError::ExecRefused(error.to_string().trim_start_matches("ERR ").to_owned());
+        return CommandError::ExecRefused(without_code(&error.to_string()).to_owned());
     }
     fail(client);
     error
@@ -180,13 +179,12 @@ fn exec<'a>(_: Request<'_>, client: &'a Rc<Client>, host: &'a Host) -> Result<Jo
         let _kept = kept;
         let watch = watching.watch.as_deref();
         for what in [Taking::Entries, Taking::Deletions] {
-            let takes = queue.iter().any(|queued| queued.spec.class.taking() == Some(what));
+            let takes = queue.iter().any(|queued| queued.taking() == Some(what));
             if takes && !host.cache.has_room(what) {
                 host.cache.room(what).await.map_err(|error| CommandError::ExecRefused(error.to_string()))?;
             }
         }
-        let takes_turns = queue.iter().any(|queued| matches!(queued.run(), Run::Job(_)));
-        if takes_turns {
+        if queue.iter().any(Queued::takes_turns) {
             let hold = host.cache.hold().await;
             let replies = over_turns(&hold, &queue, watch, client, host).await?;
             hold.commit().await?;
@@ -197,185 +195,13 @@ fn exec<'a>(_: Request<'_>, client: &'a Rc<Client>, host: &'a Host) -> Result<Jo
     }))
 }
 
-/// A queued command.
-struct Queued {
-    request: OwnedRequest,
-    index: usize,
-    spec: &'static Spec,
-}
-
-impl Queued {
-    /// Commands are looked up before they are queued, so that there always is one.
-    fn new(request: OwnedRequest) -> Option<Self> {
-        let (index, spec) = find(request.as_request().name())?;
-        Some(Self { request, index, spec })
-    }
-
-    /// Whether it looks at what its keys held. Loading what a SET overwrites would be in vain.
-    fn looks(&self) -> bool {
-        const LOOKING: [&[u8]; 8] = [b"nx", b"xx", b"get", b"keepttl", b"ifeq", b"ifne", b"ifdeq", b"ifdne"];
-        let looking = |word: &[u8]| LOOKING.iter().any(|option| word.eq_ignore_ascii_case(option));
-        !self.spec.keys.overwritten || self.request.as_request().args().any(looking)
-    }
-
-    fn run(&self) -> Run {
-        self.spec.run.of(self.request.as_request())
-    }
-
-    fn keys(&self) -> impl Iterator<Item = Key> {
-        self.spec.keys.of(self.request.as_request()).map(Key::from)
-    }
-}
-
-/// Whether the client may still run all of it: its role may have changed since it was queued.
-fn still_permitted(queue: &[Queued], client: &Client) -> Result<(), CommandError> {
-    let denied = queue
-        .iter()
-        .find_map(|queued| check_permission(queued.spec, queued.request.as_request(), client).err());
-    match denied {
-        Some(error) => Err(CommandError::ExecRefused(error.to_string())),
-        None if client.is_killed() => Err(CommandError::ExecAborted),
-        None => Ok(()),
-    }
-}
-
-/// Runs a transaction all of whose commands are steps or concern the connection only: nothing else runs in between.
-async fn in_one_step(
-    queue: &[Queued],
-    watch: Option<&Watch>,
-    client: &Rc<Client>,
-    host: &Host,
-) -> Result<Reply, CommandError> {
-    let needed = || {
-        let looked_at = queue.iter().filter(|queued| queued.looks()).flat_map(Queued::keys);
-        looked_at.chain(watch.iter().flat_map(|watch| watch.present()))
-    };
-    let mut loaded: Vec<Loaded<'_>> = Vec::new();
-    let mut missing = Vec::new();
-    let (now, pinned) = loop {
-        host.cache.unheld().await;
-        // One moment for all of it: nothing expires between two of its commands.
-        let now = Stopwatch::start();
-        match host.cache.run_at(now, &mut missing, |view| view.pin(needed())) {
-            Ok(pinned) => break (now, pinned),
-            Err(Stop::Missing) => loaded.push(host.cache.load(std::mem::take(&mut missing)).await),
-            Err(Stop::Error(error)) => return Err(error),
-        }
-    };
-    // From here on there is no await until everything has run.
-    if let Err(error) = still_permitted(queue, client) {
-        host.cache.run(&mut missing, |view| view.unpin(&pinned));
-        return Err(error);
-    }
-    let broken = host.cache.run_at(now, &mut missing, |view| is_broken(watch, view));
-    let mut depends = false;
-    let mut bound = Bound::new(host);
-    let replies = (!broken).then(|| {
-        queue
-            .iter()
-            .map(|queued| {
-                let watch = Stopwatch::start();
-                let done = match queued.run() {
-                    Run::Step(run) => host.cache.run_at(now, &mut missing, |view| {
-                        bound.check_writes(view)?;
-                        view.begin_command();
-                        view.name_command(queued.spec.name);
-                        let done = run(queued.request.as_request(), view);
-                        depends |= view.depends_on_commit();
-                        done
-                    }),
-                    Run::Local(run) => run(queued.request.as_request(), client, host).map_err(Stop::Error),
-                    Run::Job(_) | Run::StepOrJob(..) | Run::Session(_) => {
-                        unreachable!("these are run over several turns, or not queued")
-                    }
-                };
-                let done = done.map_err(|stop| match stop {
-                    Stop::Error(error) => error,
-                    Stop::Missing => CommandError::Unreadable("it was not loaded".into()),
-                });
-                answer(queued, bound.check_answer(done), &watch, host)
-            })
-            .collect()
-    });
-    host.cache.run(&mut missing, |view| view.unpin(&pinned));
-    drop(loaded);
-    if depends && let Some(turn) = host.cache.turn() {
-        turn.committed().await?;
-    }
-    Ok(replies.map_or(Reply::NilArray, Reply::Array))
-}
-
-/// Runs a transaction with commands that take several turns, while nobody else runs any.
-async fn over_turns(
-    hold: &Hold<'_>,
-    queue: &[Queued],
-    watch: Option<&Watch>,
-    client: &Rc<Client>,
-    host: &Host,
-) -> Result<Reply, CommandError> {
-    still_permitted(queue, client)?;
-    let broken = match watch {
-        None => false,
-        Some(watch) => {
-            let present = watch.present();
-            let looked = hold.run(Box::pin(host.step(|view| {
-                view.need(present.iter().map(|key| &**key))?;
-                Ok(is_broken(Some(watch), view))
-            })));
-            looked.await?
-        }
-    };
-    if broken {
-        return Ok(Reply::NilArray);
-    }
-    let mut replies = Vec::with_capacity(queue.len());
-    let mut bound = Bound::new(host);
-    for queued in queue {
-        let request = queued.request.as_request();
-        let stopwatch = Stopwatch::start();
-        let done = match queued.run() {
-            Run::Step(run) => {
-                let bound = &bound;
-                hold.run(Box::pin(host.step(|view| {
-                    bound.check_writes(view)?;
-                    view.name_command(queued.spec.name);
-                    run(request, view)
-                })))
-                .await
-            }
-            Run::Local(run) => run(request, client, host),
-            Run::Job(start) => match start(request, host) {
-                Ok(job) => hold.run(job).await,
-                Err(error) => Err(error),
-            },
-            Run::StepOrJob(..) | Run::Session(_) => unreachable!("these are not queued"),
-        };
-        replies.push(answer(queued, bound.check_answer(done), &stopwatch, host));
-    }
-    Ok(Reply::Array(replies))
-}
-
-/// Whether a watched key has changed. What was there and has been evicted meanwhile has changed as well; the keys must have
-/// been loaded.
-fn is_broken(watch: Option<&Watch>, view: &mut View<'_>) -> bool {
-    let Some(watch) = watch else { return false };
-    watch.is_broken(view.now_ms()) || watch.present().iter().any(|key| matches!(view.find(key), Ok(None)))
-}
-
-fn answer(queued: &Queued, done: Result<Reply, CommandError>, watch: &Stopwatch, host: &Host) -> Reply {
-    host.cache.counters_mut(|counters| counters.called(queued.index, 1, watch.ns()));
-    done.unwrap_or_else(|error| {
-        host.cache.counters_mut(|counters| counters.latencies.failed(queued.index));
-        Reply::error(host.error_text(&error))
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use larder_protocol::Dialect;
+    use larder_protocol::{Dialect, OwnedRequest};
 
     use super::*;
     use crate::clients::Peer;
+    use crate::cmd::find;
 
     fn admitted(client: &Client, words: &str) -> Option<Result<Reply, CommandError>> {
         let request = OwnedRequest::new(words.split(' '), Dialect::Line);
@@ -405,21 +231,6 @@ mod tests {
         assert_eq!(admitted(&client, "get k"), Some(Err(CommandError::OnlyListens("get"))));
         for listening in LISTENING {
             assert_eq!(admitted(&client, listening), None, "{listening}");
-        }
-    }
-
-    #[test]
-    fn what_overwrites_is_not_loaded() {
-        let looks =
-            |words: &str| Queued::new(OwnedRequest::new(words.split(' '), Dialect::Line)).unwrap().looks();
-        for (words, expected) in [
-            ("set k v", false),
-            ("set k v EX 5", false),
-            ("set k v nx", true),
-            ("mset a b", false),
-            ("get k", true),
-        ] {
-            assert_eq!(looks(words), expected, "{words}");
         }
     }
 }

@@ -33,26 +33,12 @@ const PARSED_AT_ONCE_BYTES: usize = 4 << 10;
 impl Connection {
     /// Runs requests from `next` on for as long as they need nothing but the cache as it is.
     pub(super) fn run_steps(&mut self, next: &mut usize) -> Pause {
-        let Self { host, client, input, output, requests, missing, uncommitted, turn, answered, .. } = self;
-        // A look at the clock costs as much as a look-up. Where little was parsed, no time has passed.
-        let now = if std::mem::take(&mut self.just_received) && input.bytes().len() <= PARSED_AT_ONCE_BYTES {
-            self.received
-        } else {
-            Stopwatch::start()
-        };
+        let now = self.parsed_at();
+        let Self { host, client, input, output, requests, missing, uncommitted, answered, .. } = self;
         if host.cache.is_held() {
             return Pause::Held;
         }
-        // Only commands that end this run change what it goes by.
-        let steps = Steps {
-            host,
-            client,
-            key_bytes_max: host.settings().max_key_bytes,
-            unusual: client.is_unusual(),
-            paused: host.paused().map(|(paused, _)| paused),
-            room_for_entries: host.cache.has_room(Taking::Entries),
-            room_for_deletions: host.cache.has_room(Taking::Deletions),
-        };
+        let steps = Steps::begin(host, client);
         let output_max = output.all().output_limit(host.settings().output_limit_bytes);
         let answers = output.ready();
         let from = *next;
@@ -101,19 +87,33 @@ impl Connection {
         });
         tally.end(client, answered, *next - from);
         output.recount();
-        if !uncommitted.is_empty() {
-            let now = host.cache.turn();
-            // Whoever lets a turn pass awaits its commit first, so that all that is uncommitted waits for one.
-            debug_assert!(
-                turn.is_none() || turn.as_ref().zip(now.as_ref()).is_some_and(|(a, b)| Rc::ptr_eq(a, b))
-            );
-            *turn = now;
-        }
+        self.note_turn();
         pause
+    }
+
+    /// When what is to be run now had been parsed.
+    fn parsed_at(&mut self) -> Stopwatch {
+        // A look at the clock costs as much as a look-up. Where little was parsed, no time has passed.
+        let at_once = self.input.bytes().len() <= PARSED_AT_ONCE_BYTES;
+        if std::mem::take(&mut self.just_received) && at_once { self.received } else { Stopwatch::start() }
+    }
+
+    /// Notes the turn whose commit answers wait for, if some do.
+    fn note_turn(&mut self) {
+        if self.uncommitted.is_empty() {
+            return;
+        }
+        let now = self.host.cache.turn();
+        // Whoever lets a turn pass awaits its commit first, so that all that is uncommitted waits for one.
+        debug_assert!(
+            self.turn.is_none()
+                || self.turn.as_ref().zip(now.as_ref()).is_some_and(|(before, now)| Rc::ptr_eq(before, now))
+        );
+        self.turn = now;
     }
 }
 
-/// What a run of steps goes by.
+/// What a run of steps goes by. Only commands that end the run change it.
 struct Steps<'a> {
     host: &'a Host,
     client: &'a Client,
@@ -125,7 +125,19 @@ struct Steps<'a> {
     room_for_deletions: bool,
 }
 
-impl Steps<'_> {
+impl<'a> Steps<'a> {
+    fn begin(host: &'a Host, client: &'a Client) -> Self {
+        Self {
+            host,
+            client,
+            key_bytes_max: host.settings().max_key_bytes,
+            unusual: client.is_unusual(),
+            paused: host.paused().map(|(paused, _)| paused),
+            room_for_entries: host.cache.has_room(Taking::Entries),
+            room_for_deletions: host.cache.has_room(Taking::Deletions),
+        }
+    }
+
     /// What a request is answered, or why the run ends before it. `called` becomes its command where that has run.
     #[inline]
     fn take(

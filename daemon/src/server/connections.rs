@@ -3,16 +3,15 @@
 //! Used by the server's loop alone.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use larder_protocol::{Reply, Stat, Wire, encode};
 use rustix::io::Errno;
-use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::listeners::unix_peer;
 use crate::access::Role;
 use crate::buffers::Buffers;
 use crate::clients::{Client, Peer};
@@ -199,34 +198,8 @@ impl Drop for Listed {
     }
 }
 
-/// Who is at the other end. Where the system does not tell, nobody in particular.
-pub(super) fn unix_peer(stream: &UnixStream) -> Peer {
-    match stream.peer_cred() {
-        Ok(peer) => Peer { pid: peer.pid(), uid: peer.uid(), gid: peer.gid(), tcp: None },
-        Err(error) => {
-            tracing::warn!("cannot tell who has connected: {error}");
-            Peer::NOBODY
-        }
-    }
-}
-
-/// Over TCP only the addresses are known.
-pub(super) fn tcp_peer(stream: &TcpStream, from: SocketAddr) -> std::io::Result<Peer> {
-    // Answers are small, and whoever asked waits for them.
-    stream.set_nodelay(true)?;
-    Ok(Peer { tcp: Some([from, stream.local_addr()?]), ..Peer::NOBODY })
-}
-
 /// Whether a connection could not be accepted for want of something that may be there again in a moment.
 fn is_want(error: &std::io::Error) -> bool {
     let wants = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
     error.raw_os_error().is_some_and(|error| wants.iter().any(|want| want.raw_os_error() == error))
-}
-
-/// The next connection over TCP; never, where nobody listens there.
-pub(super) async fn accept_tcp(listener: Option<&TcpListener>) -> std::io::Result<(TcpStream, SocketAddr)> {
-    match listener {
-        Some(listener) => listener.accept().await,
-        None => std::future::pending().await,
-    }
 }

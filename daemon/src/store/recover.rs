@@ -51,9 +51,24 @@ pub(super) fn recover(dir: &Path, merged: u64, now_ms: i64, reuse: bool) -> Resu
     };
     let writes = found.iter().map(Found::writes_about).sum();
     let mut recovered = Generation::with_capacity(newest.generation, writes);
-    let mut journals = Vec::new();
-    let mut expected = merged + 1;
-    let mut found = VecDeque::from(found);
+    let journals = replay_all(found.into(), merged + 1, now_ms, &mut recovered)?;
+    if planted(Bug::DoubleReplay)
+        && let Some(oldest) = journals.first()
+    {
+        replay_its_first_batch(oldest, &mut recovered)?;
+    }
+    Ok(Recovered { generation: Some(recovered), journals, unused })
+}
+
+/// Replays journals in their order, the first of which should be number `expected`. All of them, to be retired once what was
+/// replayed is merged.
+fn replay_all(
+    mut found: VecDeque<Found>,
+    mut expected: u64,
+    now_ms: i64,
+    recovered: &mut Generation,
+) -> Result<Vec<Found>, StoreError> {
+    let mut journals = Vec::with_capacity(found.len());
     while let Some(mut journal) = found.pop_front() {
         if journal.generation != expected {
             tracing::error!(
@@ -63,7 +78,7 @@ pub(super) fn recover(dir: &Path, merged: u64, now_ms: i64, reuse: bool) -> Resu
             drop(recovered.flush());
         }
         expected = journal.generation + 1;
-        match replay(&journal, &found, &mut recovered) {
+        match replay(&journal, &found, recovered) {
             Err(error) if error.is_damage() => {
                 // It stays where it is until the merge: this start may end before, by a kill or on a full disk, and where the
                 // newest journal was gone by then, nothing would tell the next start that one is missing.
@@ -86,12 +101,7 @@ pub(super) fn recover(dir: &Path, merged: u64, now_ms: i64, reuse: bool) -> Resu
             }
         }
     }
-    if planted(Bug::DoubleReplay)
-        && let Some(oldest) = journals.first()
-    {
-        replay_its_first_batch(oldest, &mut recovered)?;
-    }
-    Ok(Recovered { generation: Some(recovered), journals, unused })
+    Ok(journals)
 }
 
 /// See [`Bug::DoubleReplay`].
