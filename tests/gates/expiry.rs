@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::report::{Plan, Report, Subject};
+use crate::report::{Plan, Report, Subject, percentile_99_us};
 use crate::shim::Shim;
 use crate::util::{Client, Daemon, Dice, Reply, wait_for_clock, wait_until};
 
@@ -37,23 +37,7 @@ pub(crate) fn run(subject: &Subject, plan: Plan) -> Report {
     let lifetime = Duration::from_millis(2_500 + plan.count / 100);
     let began = Instant::now();
     let until = began + lifetime;
-    for first in (0..plan.count).step_by(1_000) {
-        let requests: Vec<_> = (first..(first + 1_000).min(plan.count))
-            .map(|number| {
-                let left = until.saturating_duration_since(Instant::now()).as_millis().max(1);
-                [
-                    "SET".to_owned(),
-                    format!("together:{number}"),
-                    "v".repeat(64),
-                    "PX".to_owned(),
-                    left.to_string(),
-                ]
-                .to_vec()
-            })
-            .collect();
-        let replies = client.pipeline(&requests).unwrap();
-        assert!(replies.iter().all(|reply| *reply == Reply::ok()));
-    }
+    write_together(&mut client, plan.count, until);
     report.count("ms to write them", began.elapsed().as_millis());
 
     let done = AtomicBool::new(false);
@@ -61,20 +45,7 @@ pub(crate) fn run(subject: &Subject, plan: Plan) -> Report {
     let mut looked = (0, Vec::new());
     thread::scope(|scope| {
         let watcher = scope.spawn(|| watch_deadlines(&mut daemon.client(), plan.seed, &done));
-        let jumper = scope.spawn(|| {
-            // Every jump lasts long enough for deadlines to fall into it.
-            for &jump in JUMPS_MS.iter().cycle() {
-                shim.shift_clock(jump);
-                let next = Instant::now() + Duration::from_millis(300);
-                while Instant::now() < next {
-                    if done.load(Ordering::Relaxed) {
-                        return;
-                    }
-                    thread::sleep(Duration::from_millis(5));
-                }
-            }
-        });
-        let finish = |done: &AtomicBool| done.store(true, Ordering::Relaxed);
+        let jumper = scope.spawn(|| jump(&shim, &done));
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             let mut number = 0;
             while Instant::now() < until + Duration::from_millis(1_500) {
@@ -85,16 +56,12 @@ pub(crate) fn run(subject: &Subject, plan: Plan) -> Report {
                 into.push(sent.elapsed());
             }
             wait_until("the clean-up to take everything", || {
-                let stats = client.stats();
-                let expired = stats.get("expirations");
-                if expired >= plan.count as i64 {
-                    Ok(())
-                } else {
-                    Err(format!("{expired} of {}", plan.count))
-                }
+                let expired = client.stats().get("expirations");
+                let all = expired >= plan.count as i64;
+                if all { Ok(()) } else { Err(format!("{expired} of {}", plan.count)) }
             });
         }));
-        finish(&done);
+        done.store(true, Ordering::Relaxed);
         jumper.join().expect("it only sleeps");
         looked = watcher.join().expect("it returns what it finds");
         if let Err(panic) = outcome {
@@ -103,15 +70,40 @@ pub(crate) fn run(subject: &Subject, plan: Plan) -> Report {
     });
     report.count("ms from the deadline until all were removed", (until.elapsed()).as_millis());
     report.count("deadlines watched", looked.0);
-    report.count("us the 99th percentile of GET before", percentile(&mut before));
-    report.count("us during", percentile(&mut during));
+    report.count("us the 99th percentile of GET before", percentile_99_us(&mut before));
+    report.count("us during", percentile_99_us(&mut during));
     report.fail_all(looked.1);
     report
 }
 
-fn percentile(latencies: &mut [Duration]) -> u128 {
-    latencies.sort_unstable();
-    latencies.get(latencies.len() * 99 / 100).map_or(0, Duration::as_micros)
+/// Writes so many keys that all expire at `until`.
+fn write_together(client: &mut Client, count: u64, until: Instant) {
+    let value = "v".repeat(64);
+    for first in (0..count).step_by(1_000) {
+        let set = |number: u64| {
+            let left = until.saturating_duration_since(Instant::now()).as_millis().max(1);
+            ["SET", &format!("together:{number}"), &value, "PX", &left.to_string()]
+                .map(str::to_owned)
+                .to_vec()
+        };
+        let requests: Vec<_> = (first..(first + 1_000).min(count)).map(set).collect();
+        let replies = client.pipeline(&requests).unwrap();
+        assert!(replies.iter().all(|reply| *reply == Reply::ok()));
+    }
+}
+
+/// Has the wall clock jump until `done`. Every jump lasts long enough for deadlines to fall into it.
+fn jump(shim: &Shim, done: &AtomicBool) {
+    for &jump in JUMPS_MS.iter().cycle() {
+        shim.shift_clock(jump);
+        let next = Instant::now() + Duration::from_millis(300);
+        while Instant::now() < next {
+            if done.load(Ordering::Relaxed) {
+                return;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
 }
 
 /// When it was sent and answered, its name, and its life.

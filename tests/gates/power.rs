@@ -4,7 +4,7 @@
 //! believe that its syncs succeed, has to lose something: otherwise the cut cuts nothing off.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 use std::thread;
@@ -144,6 +144,14 @@ fn under_load(
 /// What was answered for a key: each value, by its number, with the moment at which it was.
 type Answered = BTreeMap<String, Vec<(u64, Instant)>>;
 
+/// What happened up to a cut.
+struct Before {
+    answered: Answered,
+    /// When the daemon was started again after a kill: what was answered by then has been read by that start.
+    started: Option<Instant>,
+    at_cut: Instant,
+}
+
 /// One cut, and what it is made with.
 struct Cut<'a> {
     level: Level,
@@ -156,42 +164,67 @@ struct Cut<'a> {
 impl Cut<'_> {
     /// Cuts `image` off under load and starts on what is left; `None` where the machine does not allow it.
     fn make(&self, image: &Path, dice: &mut Dice, report: &mut Report) -> Option<After> {
-        let Self { level, subject, cycle, .. } = *self;
+        let mounted = Mounted::image(image)?;
+        let before = self.cut_off(&mounted, dice);
+        mounted.unmount();
+
         let mounted = Mounted::image(image)?;
         let data = mounted.path().join("data");
-        let mut settings =
-            vec!["--merge-interval", "250ms", "--cleanup-interval", "400ms", "--disk-cap", "64MiB"];
-        settings.extend([
+        // Without syncs files may be anything.
+        if self.level != Level::Control && data.join("larder.db").exists() {
+            check_files(&data, report, self.cycle);
+        }
+        let again = self.start(&data, self.subject.environment.clone());
+        let after = self.look_at(&again, &before, report);
+        again.client().check("SET health 1", "+OK");
+        drop(again);
+        mounted.unmount();
+        Some(after)
+    }
+
+    fn start(&self, data: &Path, environment: Vec<(String, PathBuf)>) -> Daemon {
+        let durability = if self.level == Level::Fsync { "fsync" } else { "commit" };
+        let settings = [
+            "--merge-interval",
+            "250ms",
+            "--cleanup-interval",
+            "400ms",
+            "--disk-cap",
+            "64MiB",
             "--max-value",
             "64KiB",
             "--durability",
-            if level == Level::Fsync { "fsync" } else { "commit" },
-        ]);
+            durability,
+        ];
+        Daemon::start_on(TempDir::new().unwrap(), data, self.subject.binary.clone(), environment, &settings)
+    }
+
+    /// A daemon under load, in the midst of which its file system is cut off.
+    fn cut_off(&self, mounted: &Mounted, dice: &mut Dice) -> Before {
+        let data = mounted.path().join("data");
         let mut environment = Vec::new();
-        if level == Level::Control {
+        if self.level == Level::Control {
             environment = self.shim.environment(&data, Some("sync:1:SKIP:on"));
         }
-        environment.extend(subject.environment.clone());
-        let binary = subject.binary.clone();
-        let mut daemon = Daemon::start_on(TempDir::new().unwrap(), &data, binary, environment, &settings);
+        environment.extend(self.subject.environment.clone());
+        let mut daemon = self.start(&data, environment);
         let mut answered = Answered::new();
-        let (keys, lengths) = match level {
+        let (keys, lengths) = match self.level {
             Level::Killed => (KEYS_MERGED_SLOWLY, LENGTHS_MERGED_SLOWLY),
-            _ if cycle % 3 == 2 => (KEYS, LENGTHS_OF_SOME),
+            _ if self.cycle % 3 == 2 => (KEYS, LENGTHS_OF_SOME),
             _ => (KEYS, LENGTHS),
         };
         let load = Load { keys, lengths, first: 1 };
-        // What was answered by then has been read by a start.
         let mut started = None;
-        if level == Level::Killed {
+        if self.level == Level::Killed {
             // Shorter than between two syncs.
             let length = Duration::from_millis(200 + dice.below(700));
             under_load(&mut daemon, &mut answered, load, dice, length, Daemon::kill9);
             started = Some(Instant::now());
             daemon.restart();
         }
-        let shorter = if cycle.is_multiple_of(2) { 0 } else { dice.below(400) };
-        let length = match level {
+        let shorter = if self.cycle.is_multiple_of(2) { 0 } else { dice.below(400) };
+        let length = match self.level {
             Level::Fsync => Duration::from_millis(100 + dice.below(500)),
             // Long enough for a merge, or too short.
             Level::Killed => Duration::from_millis(shorter),
@@ -209,54 +242,42 @@ impl Cut<'_> {
                 daemon.kill9();
             }
         });
-        mounted.unmount();
+        Before { answered, started, at_cut }
+    }
 
-        let mounted = Mounted::image(image)?;
-        let data = mounted.path().join("data");
-        let mut after = After::default();
-        // Without syncs files may be anything.
-        if level != Level::Control && data.join("larder.db").exists() {
-            check_files(&data, report, cycle);
-        }
-        let again = Daemon::start_on(
-            TempDir::new().unwrap(),
-            &data,
-            subject.binary.clone(),
-            subject.environment.clone(),
-            &settings,
-        );
-        after.given_up = u64::from(again.output().contains("given up"));
-        let may_be_lost = match level {
+    /// What is left of what was answered before.
+    fn look_at(&self, again: &Daemon, before: &Before, report: &mut Report) -> After {
+        let may_be_lost = match self.level {
             Level::Fsync => Duration::ZERO,
             Level::Commit | Level::Killed => LOST_AT_MOST,
             Level::Control => Duration::MAX,
         };
+        let given_up = u64::from(again.output().contains("given up"));
+        let mut after = After { given_up, ..After::default() };
         let mut client = again.client();
-        for (key, writes) in answered {
-            let found = match client.args(&["GET", &key]) {
+        for (key, writes) in &before.answered {
+            let found = match client.args(&["GET", key]) {
                 Reply::Nil => 0,
                 reply => number_of(&reply),
             };
             // Those of the moment of the cut: answered by a daemon that has just been cut off, or not quite any more.
-            let before: Vec<_> = writes.iter().filter(|(_, when)| *when < at_cut).collect();
-            after.answered += before.len() as u64;
-            let lost: Vec<_> = before.iter().filter(|(number, _)| *number > found).collect();
+            let earlier: Vec<_> = writes.iter().filter(|(_, when)| *when < before.at_cut).collect();
+            after.answered += earlier.len() as u64;
+            let lost: Vec<_> = earlier.iter().filter(|(number, _)| *number > found).collect();
             after.lost += lost.len() as u64;
             if let Some((number, when)) = lost.first() {
-                let age = at_cut - *when;
+                let age = before.at_cut - *when;
                 after.oldest = after.oldest.max(age);
-                if age > may_be_lost || started.is_some_and(|started| *when < started) {
+                if age > may_be_lost || before.started.is_some_and(|started| *when < started) {
                     report.fail(format!(
-                        "cycle {cycle}: {key} holds {found}; {number} was answered {age:?} before the cut: {}",
+                        "cycle {}: {key} holds {found}; {number} was answered {age:?} before the cut: {}",
+                        self.cycle,
                         again.output()
                     ));
                 }
             }
         }
-        client.check("SET health 1", "+OK");
-        drop((client, again));
-        mounted.unmount();
-        Some(after)
+        after
     }
 }
 

@@ -7,7 +7,7 @@ use std::env;
 use std::fmt::Display;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::util::{Daemon, binary};
 
@@ -52,6 +52,12 @@ impl Plan {
             seed: number("LARDER_GATE_SEED").unwrap_or(1),
         }
     }
+}
+
+/// The 99th percentile in microseconds; 0 of none.
+pub(crate) fn percentile_99_us(latencies: &mut [Duration]) -> u128 {
+    latencies.sort_unstable();
+    latencies.get(latencies.len() * 99 / 100).map_or(0, Duration::as_micros)
 }
 
 fn number(name: &str) -> Option<u64> {

@@ -8,8 +8,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::process::{mib, resident_bytes};
-use crate::report::{Plan, Report, Subject};
-use crate::util::{Client, Reply, encode, wait_until};
+use crate::report::{Plan, Report, Subject, percentile_99_us};
+use crate::util::{Client, Daemon, Reply, encode, wait_until};
 
 /// `LARDER_GATE_COUNT` is for how many seconds.
 #[test]
@@ -21,29 +21,62 @@ const DEAF: usize = 8;
 const STALLED: usize = 100;
 const VALUE_BYTES: usize = 4_000;
 
+const SETTINGS: &[&str] = &[
+    "--output-limit",
+    "1MiB",
+    "--buffer-budget",
+    "32MiB",
+    "--subscriber-buffer",
+    "256KiB",
+    // Longer than this takes: they are not to be rid of by waiting.
+    "--output-stall",
+    "1h",
+    "--half-request-timeout",
+    "1h",
+    "--stats-interval",
+    "20ms",
+];
+
 pub(crate) fn run(subject: &Subject, plan: Plan) -> Report {
     let mut report = Report::new("slow readers", plan);
-    let daemon = subject.start(&[
-        "--output-limit",
-        "1MiB",
-        "--buffer-budget",
-        "32MiB",
-        "--subscriber-buffer",
-        "256KiB",
-        // Longer than this takes: they are not to be rid of by waiting.
-        "--output-stall",
-        "1h",
-        "--half-request-timeout",
-        "1h",
-        "--stats-interval",
-        "20ms",
-    ]);
+    let daemon = subject.start(SETTINGS);
     let mut good = daemon.client();
     good.check(&format!("SET big {}", "v".repeat(VALUE_BYTES)), "+OK");
     let before = resident_bytes(daemon.pid());
     let mut calm = latencies(&mut good, Duration::from_millis(500));
-    report.count("us the 99th percentile of SET before", percentile(&mut calm));
+    report.count("us the 99th percentile of SET before", percentile_99_us(&mut calm));
 
+    let deaf = pile_up(&daemon, &mut report);
+    let mut stalled: Vec<Client> = (0..STALLED).map(|_| daemon.client()).collect();
+    for client in &mut stalled {
+        client.check("SUBSCRIBE news", "[=subscribe =news :1]");
+    }
+    let until_ms = Arc::new(AtomicI64::new(i64::MAX));
+    let mut awake = daemon.client();
+    awake.check("SUBSCRIBE larder:stats", "[=subscribe =larder:stats :1]");
+    let awake = thread::spawn({
+        let until_ms = Arc::clone(&until_ms);
+        move || listen(&mut awake, &until_ms)
+    });
+    let mut samples = daemon.client();
+    samples.check("SUBSCRIBE larder:stats", "[=subscribe =larder:stats :1]");
+
+    serve_beside(&daemon, &mut good, before, plan, &mut report);
+    // The one awake goes on for as long as the other has not caught up.
+    let caught_up = AtomicI64::new(daemon.stats().get("time_ms") + 100);
+    let heard_asleep = listen(&mut samples, &caught_up);
+    until_ms.store(heard_asleep.last().map_or(0, |heard| heard.taken_ms), Ordering::Relaxed);
+    let heard_awake = awake.join().expect("it says why it cannot go on");
+    compare(&heard_asleep, &heard_awake, &mut report);
+    drop((deaf, stalled, samples));
+    wait_until("all of them to be gone", || good.stats().is("connections", 1));
+    daemon.check_healthy();
+    report.count("resident afterwards", mib(resident_bytes(daemon.pid())));
+    report
+}
+
+/// Clients that send GETs for as long as the daemon takes them in, and read no answer.
+fn pile_up(daemon: &Daemon, report: &mut Report) -> Vec<Client> {
     let request = encode(&["GET", "big"]);
     let batch = request.repeat(1_000);
     let mut deaf: Vec<Client> = (0..DEAF).map(|_| daemon.client()).collect();
@@ -68,31 +101,21 @@ pub(crate) fn run(subject: &Subject, plan: Plan) -> Report {
         piled += sent / request.len();
     }
     report.count("pipelined GETs sent and not read", piled);
+    deaf
+}
 
-    let mut stalled: Vec<Client> = (0..STALLED).map(|_| daemon.client()).collect();
-    for client in &mut stalled {
-        client.check("SUBSCRIBE news", "[=subscribe =news :1]");
-    }
-    let until_ms = Arc::new(AtomicI64::new(i64::MAX));
-    let mut awake = daemon.client();
-    awake.check("SUBSCRIBE larder:stats", "[=subscribe =larder:stats :1]");
-    let awake = thread::spawn({
-        let until_ms = Arc::clone(&until_ms);
-        move || listen(&mut awake, &until_ms)
-    });
-    let mut samples = daemon.client();
-    samples.check("SUBSCRIBE larder:stats", "[=subscribe =larder:stats :1]");
-
+/// One who reads is served all the while, and memory, which was `before` so large, stays within its bounds.
+fn serve_beside(daemon: &Daemon, good: &mut Client, before: u64, plan: Plan, report: &mut Report) {
     let until = Instant::now() + Duration::from_secs(plan.count);
     let message = "m".repeat(2_000);
     let (mut during, mut most, mut published) = (Vec::new(), before, 0_u64);
     while Instant::now() < until {
-        during.extend(latencies(&mut good, Duration::from_millis(50)));
+        during.extend(latencies(good, Duration::from_millis(50)));
         good.args(&["PUBLISH", "news", &message]);
         published += 1;
         most = most.max(resident_bytes(daemon.pid()));
     }
-    report.count("us the 99th percentile of SET beside them", percentile(&mut during));
+    report.count("us the 99th percentile of SET beside them", percentile_99_us(&mut during));
     report.count("messages to 100 who do not read", published);
     report.count("resident before", mib(before));
     report.count("at most", mib(most));
@@ -105,17 +128,6 @@ pub(crate) fn run(subject: &Subject, plan: Plan) -> Report {
     if during.is_empty() {
         report.fail("nobody else was served");
     }
-    // The one awake goes on for as long as the other has not caught up.
-    let caught_up = AtomicI64::new(daemon.stats().get("time_ms") + 100);
-    let heard_asleep = listen(&mut samples, &caught_up);
-    until_ms.store(heard_asleep.last().map_or(0, |heard| heard.taken_ms), Ordering::Relaxed);
-    let heard_awake = awake.join().expect("it says why it cannot go on");
-    compare(&heard_asleep, &heard_awake, &mut report);
-    drop((deaf, stalled, samples));
-    wait_until("all of them to be gone", || good.stats().is("connections", 1));
-    daemon.check_healthy();
-    report.count("resident afterwards", mib(resident_bytes(daemon.pid())));
-    report
 }
 
 /// One sample that a listener got: when it was taken, and how many it missed before it.
@@ -176,9 +188,4 @@ fn latencies(client: &mut Client, length: Duration) -> Vec<Duration> {
         taken.push(sent.elapsed());
     }
     taken
-}
-
-fn percentile(latencies: &mut [Duration]) -> u128 {
-    latencies.sort_unstable();
-    latencies.get(latencies.len() * 99 / 100).map_or(0, Duration::as_micros)
 }
