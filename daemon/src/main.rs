@@ -28,7 +28,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const PURGE_DELAY: &str = "MIMALLOC_PURGE_DELAY";
 
 /// glibc's settings, and the one for up to which length it copies by vectors. On AMD's processors since Zen 3 the instruction
-/// that it takes from 2 KiB on copies 4 GB/s to where it is not aligned, and vectors 50 (glibc's bug 30994; newer ones know): a GET of 64 KiB took 55 instead of 20 us.
+/// that it takes from 2 KiB on copies 4 GB/s to where it is not aligned, and vectors 50 (glibc's bug 30994; newer ones know):
+/// a GET of 64 KiB took 55 instead of 20 us.
 const GLIBC_TUNABLES: &str = "GLIBC_TUNABLES";
 const COPY_BY_VECTORS: &str = "glibc.cpu.x86_rep_movsb_threshold=1073741824";
 
@@ -37,7 +38,7 @@ const EX_CONFIG: u8 = 78;
 
 pub(crate) fn main() -> ExitCode {
     // Before anything is read: settings may come through a pipe.
-    let same_process = set_for_this_process();
+    let executed = execute_with_settings();
     let environment = Environment::of_process();
     // Whatever is created, the data files foremost, is for this user alone; the socket gets its own mode.
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
@@ -56,7 +57,7 @@ pub(crate) fn main() -> ExitCode {
         }
     };
     let log = logging::init(config.settings.log_level, config.settings.log_format, style);
-    if let Err(error) = same_process {
+    if let Err(error) = executed {
         tracing::debug!("cannot set {PURGE_DELAY} and {GLIBC_TUNABLES} for this process: {error}");
     }
     for warning in &config.warnings {
@@ -71,9 +72,12 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
-/// Sets what only the environment can tell the allocator and the C library, and only before the process starts: the program is
-/// executed once more, as the same process. Where that cannot be, all goes on as it is.
-fn set_for_this_process() -> Result<(), Box<dyn std::error::Error>> {
+/// Executes the program once more, as the same process, with the settings of the allocator and the C library in its
+/// environment: they are read there only, and only when a process starts. Returns where that has been done.
+///
+/// # Errors
+/// Where it cannot be done. All works without, only slower.
+fn execute_with_settings() -> Result<(), Box<dyn std::error::Error>> {
     if std::env::var_os(PURGE_DELAY).is_some() {
         return Ok(());
     }

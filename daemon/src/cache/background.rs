@@ -26,7 +26,8 @@ use crate::store::{Event, Fetched, Merged, Readers, Store, StoreError, Synced};
 pub(super) const LOAD_CHUNK: usize = 64;
 
 /// How often a turn that keeps growing is left open. Against one look, 8 make turns of 5.5 instead of 4.5 writes (50
-/// connections, one SET each) and take 2 to 4 % off the CPU time of a SET; a look costs a poll for events of 0.2 us, a small commit 7.
+/// connections, one SET each) and take 2 to 4 % off the CPU time of a SET; a look costs a poll for events of 0.2 us, a small
+/// commit 7.
 const LOOKS_MAX: usize = 8;
 
 /// The cache's tasks, not yet running.
