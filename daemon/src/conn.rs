@@ -245,7 +245,7 @@ impl Connection {
                     Err(error) => Err(error),
                 }
             }
-            Run::Step(_) | Run::StepOrJob(..) => unreachable!("steps are run together"),
+            Run::Step(_) | Run::LocalOrJob(..) | Run::StepOrJob(..) => unreachable!("steps are run together"),
         };
         host.cache.counters_mut(|counters| {
             counters.called(index, 1, watch.ns());

@@ -15,7 +15,7 @@ use tokio::sync::mpsc as tokio_mpsc;
 use crate::config::{Format, Level, Settings};
 use crate::endpoint::{self, Sharing};
 use crate::logging::{self, Style};
-use crate::server::{self, Start};
+use crate::server::{self, Reloading, Start};
 use crate::service::Manager;
 use crate::signals::Signal;
 
@@ -62,7 +62,7 @@ impl Daemon {
                 connections_max: 1_000,
                 signals: receiver,
                 ready: Box::new(|_| {}),
-                reread: Box::new(|| Ok(Settings::default())),
+                reloading: Reloading::by(|| Ok(Settings::default())),
                 log: logging::init(Level::Warn, Format::Text, Style::Plain),
                 manager: Rc::new(Manager::none()),
                 warm: false,

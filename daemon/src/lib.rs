@@ -14,6 +14,7 @@
 //! `ARCHITECTURE.md` has the map and the invariants.
 
 pub mod access;
+mod aside;
 #[cfg(feature = "bench")]
 pub mod bench;
 mod buffer;

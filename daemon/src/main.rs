@@ -13,7 +13,7 @@ use std::rc::Rc;
 use larderd::config::{self, Command, ConfigError, Environment, Settings};
 use larderd::endpoint::Sharing;
 use larderd::logging::{LogHandle, Style};
-use larderd::server::{self, ServeError, Start};
+use larderd::server::{self, Reloading, ServeError, Start};
 use larderd::service::{self, InheritedError, Manager};
 use larderd::{endpoint, limits_fd, logging, offline, signals};
 
@@ -161,7 +161,7 @@ fn start(
         connections_max: files.connections(),
         signals,
         ready: Box::new(move |settings| ready(settings, style)),
-        reread: Box::new(move || reread(place.as_deref(), address)),
+        reloading: Reloading::by(move || reread(place.as_deref(), address)),
         log,
         manager,
         warm: true,

@@ -5,6 +5,7 @@
 
 mod connections;
 mod listeners;
+mod reloading;
 
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -19,7 +20,7 @@ use tokio::task::JoinSet;
 use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::cmd::{self, Host, REGISTRY};
-use crate::config::{ConfigError, Reloaded, Settings};
+use crate::config::Settings;
 use crate::logging::LogHandle;
 use crate::service::{self, Manager};
 use crate::signals::Signal;
@@ -28,6 +29,8 @@ use crate::warm::Warming;
 use crate::{random, stream, warm};
 use connections::Connections;
 use listeners::Listeners;
+pub use reloading::Reloading;
+use reloading::reload;
 
 /// How long clients may still be answered once the daemon cannot go on.
 const LAST_WORDS: Duration = Duration::from_millis(100);
@@ -54,8 +57,8 @@ pub struct Start {
     pub signals: mpsc::Receiver<Signal>,
     /// Called once connections are served.
     pub ready: Box<dyn Fn(&Settings)>,
-    /// Reads the settings anew, from wherever they came.
-    pub reread: Box<dyn Fn() -> Result<Settings, ConfigError>>,
+    /// Reads the settings anew.
+    pub reloading: Reloading,
     /// For changing the log.
     pub log: LogHandle,
     /// Who is told how it is going.
@@ -192,10 +195,14 @@ impl Daemon {
                     Signal::Stop => return Ok(()),
                     Signal::Reload => {
                         start.manager.reloading();
-                        start.manager.reloaded(&reload(&self.host, (start.reread)()));
+                        start.reloading.begin(&self.host);
                     }
                     Signal::Report => report(&self.host).await,
                 },
+                fresh = start.reloading.read() => {
+                    start.manager.reloaded(&reload(&self.host, fresh));
+                    start.reloading.go_on(&self.host);
+                }
                 () = self.host.clients.stop().cancelled() => return Ok(()),
                 () = self.host.cache.fatal().cancelled() => {
                     // A moment for the answers that say so.
@@ -215,26 +222,6 @@ impl Daemon {
         self.connections.drain().await;
         self.host.cache.stop().await;
     }
-}
-
-/// Takes over what may change, and says in one line what came of it. Settings that cannot be read or make no sense leave
-/// everything as it was.
-fn reload(host: &Host, fresh: Result<Settings, ConfigError>) -> String {
-    let reloaded = fresh.map_err(|error| error.to_string()).and_then(|fresh| host.reload(&fresh));
-    let Reloaded { changed, need_restart } = match reloaded {
-        Ok(reloaded) => reloaded,
-        Err(error) => {
-            for problem in error.lines() {
-                tracing::error!("the settings stay as they are: {problem}");
-            }
-            return "The settings stay as they are: the new ones are wrong, see the log".to_owned();
-        }
-    };
-    tell(host, EventKind::Reload, &changed.join(", "));
-    let list = |names: &[&str]| if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
-    let outcome = format!("changed: {}; waiting for a restart: {}", list(&changed), list(&need_restart));
-    tracing::info!("settings reloaded, {outcome}");
-    format!("Settings reloaded, {outcome}")
 }
 
 /// Tells those who listen.

@@ -12,9 +12,9 @@ use super::args::pattern;
 use super::command::NAMES_MAX;
 use super::help::subcommands;
 use super::subcommands::misused;
-use super::{Class, Client, Group, Host, Keys, Run, Spec, args};
+use super::{Class, Client, Group, Host, Job, Keys, Run, Spec, args};
 use crate::config::kind::Kind;
-use crate::config::table::{self, SETTINGS};
+use crate::config::table::{self, SETTINGS, Setting};
 use crate::config::{Durability, Settings};
 use crate::error::{CommandError, SettingError, shown};
 use crate::glob::Pattern;
@@ -30,14 +30,13 @@ pub(super) static SPEC: Spec = Spec {
     group: Group::Server,
     keys: Keys::NONE,
     summary: "Tells settings by name, or changes them",
-    run: Run::Local(run),
+    run: Run::LocalOrJob(run, asks_for_names, set_with_names),
 };
 
 fn run(request: Request<'_>, _: &Rc<Client>, host: &Host) -> Result<Reply, CommandError> {
     match &request.arg(0).to_ascii_lowercase()[..] {
         b"get" => get(request, host),
-        b"set" if request.len().is_multiple_of(2) => set(request, host),
-        b"set" => Err(CommandError::Arity("config|set")),
+        b"set" => set(&wanted(request)?, None, host),
         b"resetstat" => {
             host.reset_counters();
             Ok(Reply::OK)
@@ -179,33 +178,84 @@ fn redis_bytes(text: &str) -> Option<String> {
     Some(format!("{number}{unit}"))
 }
 
-fn set(request: Request<'_>, host: &Host) -> Result<Reply, CommandError> {
-    let mut fresh = (*host.settings()).clone();
+/// A setting, and what a client wants it to be.
+type Wanted = (String, String);
+
+/// What CONFIG SET is given.
+///
+/// # Errors
+/// Where a name is none, or comes twice.
+fn wanted(request: Request<'_>) -> Result<Vec<Wanted>, CommandError> {
+    if !request.len().is_multiple_of(2) {
+        return Err(CommandError::Arity("config|set"));
+    }
     let mut words = request.tail(1);
-    let mut seen = Vec::new();
+    let mut wanted: Vec<Wanted> = Vec::new();
     while let (Some(name), Some(value)) = (words.next(), words.next()) {
         let name = String::from_utf8_lossy(name).to_ascii_lowercase();
-        let failed = |why: String| SettingError::Refused { name: name.clone(), why };
-        if seen.contains(&name) {
-            return Err(failed("duplicate parameter".into()).into());
+        if wanted.iter().any(|(before, _)| *before == name) {
+            return Err(SettingError::Refused { name, why: "duplicate parameter".into() }.into());
         }
         let known = table::find(&name).is_some() || IN_REDIS_TERMS.iter().any(|row| row.name == name);
         if !known {
             return Err(SettingError::Unknown(shown(name.as_bytes())).into());
         }
-        set_one(&name, &String::from_utf8_lossy(value), &mut fresh).map_err(failed)?;
-        seen.push(name);
+        wanted.push((name, String::from_utf8_lossy(value).into_owned()));
     }
-    let last = seen.pop().unwrap_or_default();
-    host.set(&fresh).map_err(|why| SettingError::Refused { name: last, why })?;
+    Ok(wanted)
+}
+
+/// Sets all of it, or nothing. Users and groups are taken from `found`, where they have been looked up.
+fn set(wanted: &[Wanted], found: Option<&Settings>, host: &Host) -> Result<Reply, CommandError> {
+    let refused = |name: &str, why| SettingError::Refused { name: name.to_owned(), why };
+    let mut fresh = (*host.settings()).clone();
+    for (name, value) in wanted {
+        set_one(name, value, found, &mut fresh).map_err(|why| refused(name, why))?;
+    }
+    let last = wanted.last().map_or("", |(name, _)| name);
+    host.set(&fresh).map_err(|why| refused(last, why))?;
     Ok(Reply::OK)
 }
 
-/// Sets one of them in `fresh`.
+/// The setting of that name, where its value is users or groups.
+fn of_names(name: &str) -> Option<&'static Setting> {
+    table::find(name).filter(|setting| matches!(setting.kind, Kind::Users(_) | Kind::Groups(_)))
+}
+
+/// Whether users or groups have to be looked up, which may take a directory service its time.
+fn asks_for_names(request: Request<'_>) -> bool {
+    let names = || request.tail(1).step_by(2).filter_map(|word| std::str::from_utf8(word).ok());
+    request.arg(0).eq_ignore_ascii_case(b"set")
+        && names().any(|name| of_names(&name.to_ascii_lowercase()).is_some())
+}
+
+/// As [`set`], with users and groups looked up while others are served. What others set meanwhile stays.
+fn set_with_names<'a>(request: Request<'_>, host: &'a Host) -> Result<Job<'a>, CommandError> {
+    let wanted = wanted(request)?;
+    Ok(Box::pin(async move {
+        let lists: Vec<_> = wanted.iter().filter(|(name, _)| of_names(name).is_some()).cloned().collect();
+        let last = lists.last().map_or_else(String::new, |(name, _)| name.clone());
+        let found = host.aside.run(move || look_up(&lists)).await;
+        let found = found.unwrap_or_else(|why| Err(SettingError::Refused { name: last, why }))?;
+        set(&wanted, Some(&found), host)
+    }))
+}
+
+/// Settings with these lists of users and groups.
+fn look_up(lists: &[Wanted]) -> Result<Settings, SettingError> {
+    let mut found = Settings::default();
+    for (name, value) in lists {
+        set_one(name, value, None, &mut found)
+            .map_err(|why| SettingError::Refused { name: name.clone(), why })?;
+    }
+    Ok(found)
+}
+
+/// Sets one of them in `fresh`, from `found` where that has been looked up.
 ///
 /// # Errors
 /// Why that cannot be.
-fn set_one(name: &str, value: &str, fresh: &mut Settings) -> Result<(), String> {
+fn set_one(name: &str, value: &str, found: Option<&Settings>, fresh: &mut Settings) -> Result<(), String> {
     let redis = IN_REDIS_TERMS.iter().find(|row| row.name == name);
     if let Some(row) = redis
         && (row.get)(fresh) == value
@@ -217,9 +267,12 @@ fn set_one(name: &str, value: &str, fresh: &mut Settings) -> Result<(), String> 
         Some(row) => (row.set)(value).ok_or(row.refused)?,
     };
     let setting = table::find(name).ok_or("there is no such setting")?;
+    if let (Some(setting), Some(found)) = (of_names(name), found) {
+        setting.kind.copy(found, fresh);
+        return Ok(());
+    }
     // The same names may stand for others by now.
-    let names = matches!(setting.kind, Kind::Users(_) | Kind::Groups(_));
-    if !names && setting.kind.show(fresh) == value {
+    if of_names(name).is_none() && setting.kind.show(fresh) == value {
         return Ok(());
     }
     if setting.kind.is_path() && !value.is_empty() && !value.starts_with('/') {
@@ -250,7 +303,7 @@ mod tests {
             ("maxmemory", "64mb", None),
         ] {
             let mut fresh = defaults.clone();
-            set_one(name, value, &mut fresh).unwrap();
+            set_one(name, value, None, &mut fresh).unwrap();
             let differs =
                 SETTINGS.iter().find(|setting| setting.kind.show(&fresh) != setting.kind.show(&defaults));
             let differs = differs.map(|setting| format!("{}={}", setting.name, setting.kind.show(&fresh)));
@@ -269,7 +322,7 @@ mod tests {
             ("maxmemory", "lots", NOT_A_SIZE),
             ("appendonly", "no", "larder keeps all it has answered"),
         ] {
-            let error = set_one(name, value, &mut Settings::default()).unwrap_err();
+            let error = set_one(name, value, None, &mut Settings::default()).unwrap_err();
             assert!(error.starts_with(why), "{name} {value}: {error}");
         }
     }

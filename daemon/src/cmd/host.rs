@@ -1,5 +1,7 @@
 //! What commands know about the daemon.
 
+mod settings;
+
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -10,11 +12,12 @@ use larder_protocol::stream::{Event, EventKind};
 use larder_protocol::{Kind, Request, Snapshot, Stat, Value};
 
 use super::REGISTRY;
-use crate::access::{Role, password, same_secret};
+use crate::access::{Role, same_secret};
+use crate::aside::Aside;
 use crate::cache::{Cache, Count, Loaded, Stop, View};
 use crate::clients::{Client, Clients, Paused, Peer};
-use crate::config::{Reloaded, Settings, rewrite, table};
-use crate::error::{AccessError, CommandError, SettingError};
+use crate::config::Settings;
+use crate::error::{AccessError, CommandError};
 use crate::latency::RunCalls;
 use crate::logging::LogHandle;
 use crate::pubsub::Channels;
@@ -52,6 +55,10 @@ pub struct Host {
     settings: RefCell<Rc<Settings>>,
     /// Names of the settings that CONFIG SET has changed since they were last read.
     changed: RefCell<BTreeSet<&'static str>>,
+    /// Those among them that it has changed since a reading began that is not over yet.
+    changed_meanwhile: RefCell<BTreeSet<&'static str>>,
+    /// Where names of users and groups are looked up that CONFIG SET is given.
+    pub aside: Aside,
     /// The file the settings were read from, if there was one.
     pub settings_file: Option<PathBuf>,
     /// For changing the level of the log, where there is one.
@@ -77,6 +84,8 @@ impl Host {
             calls: RefCell::default(),
             settings: RefCell::new(settings),
             changed: RefCell::default(),
+            changed_meanwhile: RefCell::default(),
+            aside: Aside::default(),
             settings_file: None,
             log: None,
             password: RefCell::default(),
@@ -88,73 +97,6 @@ impl Host {
     #[must_use]
     pub fn settings(&self) -> Rc<Settings> {
         Rc::clone(&self.settings.borrow())
-    }
-
-    /// Takes over those of `fresh`, as just read, that may change while the daemon runs.
-    ///
-    /// # Errors
-    /// Where the file with the password is wrong; nothing has changed then.
-    pub fn reload(&self, fresh: &Settings) -> Result<Reloaded, String> {
-        let reloaded = self.take_over(fresh, true)?;
-        self.changed.borrow_mut().clear();
-        Ok(reloaded)
-    }
-
-    /// Takes over those of `fresh`, as a client wants them, that may change while the daemon runs.
-    ///
-    /// # Errors
-    /// As [`reload`](Self::reload).
-    pub fn set(&self, fresh: &Settings) -> Result<Reloaded, String> {
-        let reloaded = self.take_over(fresh, false)?;
-        self.changed.borrow_mut().extend(&reloaded.changed);
-        if !reloaded.changed.is_empty() {
-            let event =
-                Event { kind: EventKind::Reload, detail: reloaded.changed.join(", "), ..Event::default() };
-            self.cache.events().add(self.cache.now_ms(), event);
-        }
-        Ok(reloaded)
-    }
-
-    /// Writes what clients have set into the settings file.
-    ///
-    /// # Errors
-    /// Where there is no such file, or it cannot be written.
-    pub fn rewrite_settings(&self) -> Result<(), SettingError> {
-        let path = self.settings_file.as_ref().ok_or(SettingError::NoFile)?;
-        let changed: Vec<_> = self.changed.borrow().iter().filter_map(|name| table::find(name)).collect();
-        rewrite(path, &changed, &self.settings()).map_err(|error| SettingError::Rewrite(error.to_string()))
-    }
-
-    /// `anew` where the file with the password may have changed, though its name has not.
-    fn take_over(&self, fresh: &Settings, anew: bool) -> Result<Reloaded, String> {
-        let mut settings = (*self.settings()).clone();
-        let password_file = settings.password_file.clone();
-        let reloaded = settings.reload(fresh);
-        // The address stays until a restart, and so does what it needs.
-        if let Some(problem) = settings.open_to_strangers() {
-            return Err(problem);
-        }
-        if anew || settings.password_file != password_file {
-            self.read_password(&settings)?;
-        }
-        self.cache.apply(&settings);
-        if let Some(log) = &self.log {
-            log.set_level(settings.log_level);
-            log.set_format(settings.log_format);
-        }
-        self.settings.replace(Rc::new(settings));
-        self.judge_clients();
-        Ok(reloaded)
-    }
-
-    /// Reads the password anew, where there is to be one.
-    ///
-    /// # Errors
-    /// Where its file is wrong; the one before stays.
-    pub fn read_password(&self, settings: &Settings) -> Result<(), String> {
-        let password = settings.password_file.as_deref().map(password::read).transpose();
-        self.password.replace(password.map_err(|why| format!("password_file {why}"))?);
-        Ok(())
     }
 
     /// The role of a client that has just connected; none for as long as it has to give a password first.
@@ -171,21 +113,6 @@ impl Host {
         }
         let role = settings.lists().role(peer.uid, peer.gid, rustix::process::geteuid().as_raw());
         role.map(Some).ok_or(AccessError::MayNotConnect { uid: peer.uid })
-    }
-
-    /// Gives every client the role that it has by the settings now, and ends those that may not be here any more.
-    fn judge_clients(&self) {
-        let tcp_role = self.settings().tcp_role;
-        for client in self.clients.all() {
-            match self.role_at_first(&client.peer) {
-                Err(_) => client.kill(),
-                // Who is in, by a password or before there was one, stays in.
-                Ok(role) if client.peer.tcp.is_some() => {
-                    client.role.set(client.role.get().or(role).map(|_| tcp_role));
-                }
-                Ok(role) => client.role.set(role),
-            }
-        }
     }
 
     /// Checks a user's password. Where none is asked for, the default user may give any, as in Redis.

@@ -224,6 +224,8 @@ pub enum Run {
     Local(LocalFn),
     /// Over several turns of the event loop; the arguments are checked at once.
     Job(JobFn),
+    /// As a job where the request says so, else on the connection.
+    LocalOrJob(LocalFn, fn(Request<'_>) -> bool, JobFn),
     /// As a job where the request says so, else in one step.
     StepOrJob(StepFn, fn(Request<'_>) -> bool, JobFn),
     /// As a job, on the connection as well.
@@ -231,12 +233,17 @@ pub enum Run {
 }
 
 impl Run {
-    /// How this request runs: never [`StepOrJob`](Self::StepOrJob).
+    /// How this request runs: never one of those that depend on it.
     #[must_use]
     pub fn of(self, request: Request<'_>) -> Self {
         match self {
-            Self::StepOrJob(_, takes_turns, job) if takes_turns(request) => Self::Job(job),
+            Self::StepOrJob(_, takes_turns, job) | Self::LocalOrJob(_, takes_turns, job)
+                if takes_turns(request) =>
+            {
+                Self::Job(job)
+            }
             Self::StepOrJob(step, ..) => Self::Step(step),
+            Self::LocalOrJob(local, ..) => Self::Local(local),
             other => other,
         }
     }
@@ -248,6 +255,7 @@ impl std::fmt::Debug for Run {
             Self::Step(_) => "Step",
             Self::Local(_) => "Local",
             Self::Job(_) => "Job",
+            Self::LocalOrJob(..) => "LocalOrJob",
             Self::StepOrJob(..) => "StepOrJob",
             Self::Session(_) => "Session",
         })

@@ -74,7 +74,7 @@ impl Bench {
                 Run::Step(run) => {
                     bare.step(counters, *now_ms, *rules, |view: &mut View<'_>| run(request, view))
                 }
-                Run::Local(_) | Run::Job(_) | Run::StepOrJob(..) | Run::Session(_) => {
+                Run::Local(_) | Run::Job(_) | Run::LocalOrJob(..) | Run::StepOrJob(..) | Run::Session(_) => {
                     panic!("{line}: not a command that runs on the cache alone")
                 }
             });

@@ -147,7 +147,7 @@ fn run_all(
                 done
             }),
             Run::Local(run) => run(queued.request.as_request(), client, host).map_err(Stop::Error),
-            Run::Job(_) | Run::StepOrJob(..) | Run::Session(_) => {
+            Run::Job(_) | Run::LocalOrJob(..) | Run::StepOrJob(..) | Run::Session(_) => {
                 unreachable!("these are run over several turns, or not queued")
             }
         };
@@ -204,7 +204,9 @@ pub(super) async fn over_turns(
                 Ok(job) => hold.run(job).await,
                 Err(error) => Err(error),
             },
-            Run::StepOrJob(..) | Run::Session(_) => unreachable!("these are not queued"),
+            Run::LocalOrJob(..) | Run::StepOrJob(..) | Run::Session(_) => {
+                unreachable!("these are not queued")
+            }
         };
         replies.push(answer(queued, bound.check_answer(done), &stopwatch, host));
     }
