@@ -5,6 +5,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use rustix::process::Signal;
 use tempfile::TempDir;
@@ -167,4 +168,27 @@ fn who_does_not_give_the_password_does_not_stay() {
     assert_eq!(silent.read(&mut [0; 64]).unwrap(), 0, "it is closed");
     known.check("PING", "+PONG");
     daemon.check_healthy();
+}
+
+#[test]
+fn who_does_not_give_the_password_does_not_stay_by_not_reading_what_it_is_told() {
+    let (_dir, file) = password_file();
+    let port = free_port();
+    let daemon = Daemon::start(&[
+        "--tcp",
+        &format!("127.0.0.1:{port}"),
+        "--password-file",
+        file.to_str().unwrap(),
+        "--output-stall",
+        "1h",
+    ]);
+    let mut deaf = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    // More answers than the system and the daemon take at once.
+    deaf.set_write_timeout(Some(Duration::from_millis(200))).unwrap();
+    let requests = b"PING\r\n".repeat(10_000);
+    while deaf.write(&requests).is_ok() {}
+    let list = daemon.client().cmd("CLIENT LIST").to_string();
+    assert!(list.contains(&format!("laddr=127.0.0.1:{port} ")), "it was closed too early: {list}");
+    daemon.wait_for_no_other_connection();
+    drop(deaf);
 }

@@ -59,16 +59,44 @@ impl Stopping {
     }
 }
 
+/// What is left of the time that a client has for its password, where it has yet to give one.
+struct Patience(Option<Duration>);
+
+impl Patience {
+    /// Ends the connection where the time is up before `what` is done. Also where there is always something to do at once.
+    async fn bound<T>(self, what: impl Future<Output = Result<T, End>>) -> Result<T, End> {
+        const UP: End = End::Stalled("no password");
+        match self.0 {
+            None => what.await,
+            Some(Duration::ZERO) => Err(UP),
+            Some(left) => tokio::time::timeout(left, what).await.unwrap_or(Err(UP)),
+        }
+    }
+}
+
 impl Connection {
     /// Waits for more input, and meanwhile sends what is left to send: a client that sends a long pipeline before it reads
     /// the first answer must not find both sides waiting for each other.
     pub(super) async fn receive(&mut self, stopping: &mut Stopping) -> Result<(), End> {
-        let Some(left) = self.input.lease_left() else { return self.receive_some(stopping).await };
+        let patience = self.password_patience();
+        let Some(left) = self.input.lease_left() else {
+            return patience.bound(self.receive_some(stopping)).await;
+        };
         // However slowly it comes, and whatever else the client does or leaves undone.
-        match tokio::time::timeout(left, self.receive_some(stopping)).await {
+        match tokio::time::timeout(left, patience.bound(self.receive_some(stopping))).await {
             Ok(received) => received,
             Err(_) => self.give_way().await,
         }
+    }
+
+    /// How long the client may go on without the password that is asked for, whatever it sends, reads or leaves undone: a
+    /// password is given at once, or the place is somebody else's.
+    fn password_patience(&self) -> Patience {
+        if self.client.role.get().is_some() {
+            return Patience(None);
+        }
+        let there_ms = self.host.cache.now_ms().saturating_sub(self.client.connected_ms).max(0);
+        Patience(Some(PASSWORD_PATIENCE.saturating_sub(Duration::from_millis(there_ms as u64))))
     }
 
     async fn receive_some(&mut self, stopping: &mut Stopping) -> Result<(), End> {
@@ -131,11 +159,7 @@ impl Connection {
             read.map_ok(Received::of)
         }));
         let settings = self.host.settings();
-        let patience = if client.role.get().is_none() {
-            // Whatever it has sent: a password is given at once, or the place is somebody else's.
-            let there_ms = self.host.cache.now_ms().saturating_sub(client.connected_ms).max(0);
-            Some((PASSWORD_PATIENCE.saturating_sub(Duration::from_millis(there_ms as u64)), "no password"))
-        } else if mid_request {
+        let patience = if mid_request {
             Some((settings.half_request_timeout, "half a request"))
         } else if client.subscriptions.borrow().is_empty() {
             settings.idle_timeout.map(|patience| (patience, "no request"))
@@ -225,8 +249,11 @@ impl Connection {
 
     /// Sends the whole output, for as long as the client takes some of it now and then.
     pub(super) async fn send_all(&mut self) -> Result<(), End> {
-        let Some(left) = self.input.lease_left() else { return self.send_the_rest().await };
-        match tokio::time::timeout(left, self.send_the_rest()).await {
+        let patience = self.password_patience();
+        let Some(left) = self.input.lease_left() else {
+            return patience.bound(self.send_the_rest()).await;
+        };
+        match tokio::time::timeout(left, patience.bound(self.send_the_rest())).await {
             Ok(sent) => sent,
             Err(_) => self.give_way().await,
         }
