@@ -4,12 +4,16 @@
 //! larder's own, the text says what was wrong, with what, and what to do.
 
 mod access;
+mod quote;
 mod setting;
 
 use std::fmt::Write as _;
 
 pub use access::AccessError;
+pub use quote::{shown, shown_as_redis, without_code};
 pub use setting::SettingError;
+
+use quote::{SHOWN_BYTES, lossy, up_to_zero};
 
 /// An error reply. Its text is the reply without the leading `-`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -333,6 +337,12 @@ pub enum CommandError {
         /// How long the command has waited.
         waited_s: u64,
     },
+    /// The keeper has more to do than its queue holds; nothing was begun.
+    #[error("BUSY {what} was not begun: the storage thread is busy; try again in a moment")]
+    KeeperBusy {
+        /// What was asked for.
+        what: &'static str,
+    },
     /// A commit failed in a way that may have stored it; the daemon is about to end.
     #[error("IOERR the outcome of the write is unknown: {0}; read the key again once larderd is back")]
     OutcomeUnknown(String),
@@ -366,35 +376,6 @@ impl CommandError {
         }
         Self::UnknownCommand { name: lossy(up_to_zero(name), SHOWN_BYTES), args: shown }
     }
-}
-
-/// How much of what a client sent is shown back to it.
-const SHOWN_BYTES: usize = 128;
-
-/// What a client wrote, as text for an error message: at most 128 bytes of it.
-#[must_use]
-pub fn shown(bytes: &[u8]) -> String {
-    lossy(bytes, SHOWN_BYTES)
-}
-
-/// The same for the errors that Redis has too, whose texts end at the first zero byte of what they quote.
-#[must_use]
-pub fn shown_as_redis(bytes: &[u8]) -> String {
-    shown(up_to_zero(bytes))
-}
-
-/// The text of an error reply without the code `ERR`, which says nothing to people.
-#[must_use]
-pub fn without_code(text: &str) -> &str {
-    text.strip_prefix("ERR ").unwrap_or(text)
-}
-
-fn up_to_zero(bytes: &[u8]) -> &[u8] {
-    bytes.split(|&byte| byte == 0).next().unwrap_or_default()
-}
-
-fn lossy(bytes: &[u8], max: usize) -> String {
-    String::from_utf8_lossy(&bytes[..bytes.len().min(max)]).into_owned()
 }
 
 #[cfg(test)]

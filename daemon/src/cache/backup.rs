@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use larder_protocol::Stat;
 use tokio::sync::oneshot;
 
+use super::clean::not_begun;
 use super::{Cache, Inner};
 use crate::error::CommandError;
 use crate::store::{BackedUp, StoreError};
@@ -55,7 +56,7 @@ impl Cache {
         {
             let mut inner = self.0.inner.borrow_mut();
             let store = inner.store.as_ref().ok_or(CommandError::Stopping)?;
-            store.back_up(target).map_err(|_| CommandError::Stopping)?;
+            store.back_up(target).map_err(|error| not_begun("the backup", &error))?;
             inner.backing_up = BackingUp::Copying(done);
         }
         drop(awaiting);

@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{Cache, Inner};
 use crate::error::CommandError;
-use crate::store::{Evicted, StoreError, Swept};
+use crate::store::{Evicted, Store, StoreError, Swept};
 
 /// How often [`Cache::merge_all`] looks again by itself; it is told of every change, so this only bounds an oversight.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -33,7 +33,7 @@ struct Asked {
     /// Entries already removed for it, from the write buffer.
     dropped: u64,
     /// Told how many were removed in all.
-    done: oneshot::Sender<u64>,
+    done: oneshot::Sender<Result<u64, CommandError>>,
 }
 
 impl Cleaning {
@@ -103,8 +103,8 @@ impl Cache {
         self.merge_all().await?;
         let (done, removed) = oneshot::channel();
         let asked = Asked { dropped: awaiting.claim(), done };
-        self.0.inner.borrow_mut().sweep(Some(asked)).map_err(|_| CommandError::Stopping)?;
-        removed.await.map_err(|_| CommandError::Stopping)
+        self.0.inner.borrow_mut().sweep(Some(asked)).map_err(|error| not_begun("the clean-up", &error))?;
+        removed.await.map_err(|_| CommandError::Stopping)?
     }
 
     /// Waits until everything written before is in the main file.
@@ -169,14 +169,39 @@ impl Inner {
         let mut swept_rows = swept.rows as u64;
         for Asked { dropped, done } in asked {
             // Whoever asked may have gone away meanwhile.
-            let _ = done.send(dropped + std::mem::take(&mut swept_rows));
+            let _ = done.send(Ok(dropped + std::mem::take(&mut swept_rows)));
         }
         let waiting = std::mem::take(&mut self.cleaning.waiting);
-        if !waiting.is_empty()
-            && let Some(store) = &self.store
-            && store.sweep().is_ok()
-        {
-            self.cleaning.sweeping = Some(waiting);
+        if waiting.is_empty() {
+            return;
         }
+        match self.store.as_ref().ok_or(StoreError::KeeperGone).and_then(Store::sweep) {
+            Ok(()) => self.cleaning.sweeping = Some(waiting),
+            Err(error) => {
+                for Asked { done, .. } in waiting {
+                    let _ = done.send(Err(not_begun("the clean-up", &error)));
+                }
+            }
+        }
+    }
+}
+
+/// What a client is told for whom the keeper could not be asked to do something.
+pub(super) fn not_begun(what: &'static str, error: &StoreError) -> CommandError {
+    match error {
+        StoreError::KeeperBusy => CommandError::KeeperBusy { what },
+        _ => CommandError::Stopping,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_busy_keeper_is_not_the_end() {
+        let busy = not_begun("the clean-up", &StoreError::KeeperBusy).to_string();
+        assert!(busy.starts_with("BUSY the clean-up was not begun") && busy.contains("try again"), "{busy}");
+        assert_eq!(not_begun("the clean-up", &StoreError::KeeperGone), CommandError::Stopping);
     }
 }
