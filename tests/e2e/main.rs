@@ -24,7 +24,7 @@
 //! | [`backup`] | backups, offline and of a daemon that serves |
 //! | [`full_disk`] | no room on the disk, and room again |
 //! | [`abuse`] | bad input, bad clients, too many of them |
-//! | [`waiting`] | a slow directory service holds up nobody else |
+//! | [`waiting`] | a slow directory service or disk holds up nobody else |
 //! | [`delivery`] | answers arrive whole and in order |
 //! | [`limits`] | what one client or request can take, and no more |
 //! | [`running`] | starting, stopping, configuration, directories, two daemons on one data directory |

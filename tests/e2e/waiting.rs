@@ -1,4 +1,4 @@
-//! What takes others their time, a directory service, and what does not wait for it: everything else.
+//! What takes others their time, a directory service or a disk, and what does not wait for it: everything else.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
@@ -10,7 +10,36 @@ use rustix::fs::{CWD, FileType, Mode, OFlags};
 use rustix::process::{Signal, geteuid};
 use tempfile::TempDir;
 
-use crate::util::{Client, Daemon, Reply, binary, missing, tool, wait_until};
+use crate::util::{Client, Daemon, Hold, Reply, binary, missing, tool, wait_until};
+
+/// Has the database change, so that whoever reads it has to look at the file.
+fn change(client: &mut Client) {
+    client.check("SET k v", "+OK");
+    client.cmd("CLEANUP");
+}
+
+#[test]
+fn changes_of_keys_are_told_while_a_sample_waits_for_the_disk() {
+    let Some(hold) = Hold::compile() else { return };
+    let daemon = hold.daemon(&["--stats-interval", "20ms", "--notify-keyspace-events", "E$"]);
+    let (mut client, mut listener) = (daemon.client(), daemon.client());
+    listener.check("SUBSCRIBE __keyevent@0__:set", "[=subscribe =__keyevent@0__:set :1]");
+    hold.begin();
+    wait_until("a sample to wait", || {
+        change(&mut client);
+        hold.waits()
+    });
+    client.check("SET last v", "+OK");
+    let told = |key: &str| Reply::parse(&format!("[=message =__keyevent@0__:set ={key}]")).unwrap();
+    loop {
+        let message = listener.read().expect("it is told");
+        if message == told("last") {
+            break;
+        }
+        assert_eq!(message, told("k"));
+    }
+    hold.end();
+}
 
 /// A system that says who its users are when the test wants it to: before it looks for one it reads where to look, and that is a
 /// pipe, for one daemon alone.

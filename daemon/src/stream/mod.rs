@@ -66,19 +66,28 @@ impl Stream {
     }
 }
 
-/// Takes samples and passes them and events on, for as long as the daemon serves.
+/// Takes samples and passes them, events and changes of keys on, for as long as the daemon serves.
 pub async fn run(host: Rc<Host>) {
+    // A sample may wait for the disk; what has happened does not wait for a sample.
+    tokio::join!(take_samples(&host), pass_on(&host));
+}
+
+async fn take_samples(host: &Host) {
     let mut next = Instant::now();
     loop {
+        sleep_until(next).await;
+        sample(host).await;
+        let interval = host.settings().stats_interval;
+        // After a pause of the machine the next one counts from now.
+        next = (next + interval).max(Instant::now() + interval / 2);
+    }
+}
+
+async fn pass_on(host: &Host) {
+    loop {
         tokio::select! {
-            () = sleep_until(next) => {
-                sample(&host).await;
-                let interval = host.settings().stats_interval;
-                // After a pause of the machine the next one counts from now.
-                next = (next + interval).max(Instant::now() + interval / 2);
-            }
-            () = host.cache.events().added() => pass_events_on(&host),
-            () = host.cache.noticed() => tell_changes(&host),
+            () = host.cache.events().added() => pass_events_on(host),
+            () = host.cache.noticed() => tell_changes(host),
         }
     }
 }

@@ -8,6 +8,7 @@
 mod client;
 mod daemon;
 pub(crate) mod damage;
+mod hold;
 pub(crate) mod load;
 mod mounted;
 mod tool;
@@ -20,6 +21,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use client::{Client, Stats};
 pub(crate) use daemon::{Daemon, Outcome, binary, larderd, run};
+pub(crate) use hold::Hold;
 pub(crate) use mounted::Mounted;
 pub(crate) use tool::{bash, missing, python_knows_redis, succeeds, tool};
 pub(crate) use transcript::Transcript;
