@@ -8,6 +8,7 @@ mod listeners;
 mod reloading;
 
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -181,6 +182,7 @@ impl Daemon {
         if self.warming.is_none() {
             start.serving();
         }
+        let mut reporting: Option<Report> = None;
         loop {
             tokio::select! {
                 Some(()) = warm::over(&mut self.warming) => {
@@ -197,8 +199,12 @@ impl Daemon {
                         start.manager.reloading();
                         start.reloading.begin(&self.host);
                     }
-                    Signal::Report => report(&self.host).await,
+                    Signal::Report => {
+                        // Who asks while one is being made is told the same.
+                        reporting.get_or_insert_with(|| Box::pin(report(Rc::clone(&self.host))));
+                    }
                 },
+                Some(()) = reported(&mut reporting) => reporting = None,
                 fresh = start.reloading.read() => {
                     start.manager.reloaded(&reload(&self.host, fresh));
                     start.reloading.go_on(&self.host);
@@ -231,11 +237,21 @@ fn tell(host: &Host, kind: EventKind, detail: &str) {
         .add(host.cache.now_ms(), Event { kind, detail: detail.to_owned(), ..Event::default() });
 }
 
-async fn report(host: &Host) {
+/// Statistics on their way to the log.
+type Report = Pin<Box<dyn Future<Output = ()>>>;
+
+/// Where many entries have to be counted, or the disk is slow, it takes a while.
+async fn report(host: Rc<Host>) {
     match host.snapshot().await {
         Ok(snapshot) => tracing::info!("statistics {}", snapshot.to_json(None)),
         Err(error) => tracing::error!("no statistics: {error}"),
     }
+}
+
+/// Makes the report, if there is one to make.
+async fn reported(report: &mut Option<Report>) -> Option<()> {
+    report.as_mut()?.await;
+    Some(())
 }
 
 /// The program's version, the commit it was built from where that is known, and SQLite's version, as `--version` prints them.

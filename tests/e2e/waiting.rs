@@ -41,6 +41,24 @@ fn changes_of_keys_are_told_while_a_sample_waits_for_the_disk() {
     hold.end();
 }
 
+#[test]
+fn connections_are_accepted_while_a_report_waits_for_the_disk() {
+    let Some(hold) = Hold::compile() else { return };
+    let daemon = hold.daemon(&["--stats-interval", "1m"]);
+    let mut client = daemon.client();
+    hold.begin();
+    change(&mut client);
+    daemon.signal(Signal::USR1);
+    wait_until("the report to wait", || hold.waits());
+    daemon.client().check("PING", "+PONG");
+    assert!(!daemon.output().contains("statistics {"), "{}", daemon.output());
+    hold.end();
+    wait_until("the report", || {
+        let output = daemon.output();
+        if output.contains("statistics {") { Ok(()) } else { Err(output) }
+    });
+}
+
 /// A system that says who its users are when the test wants it to: before it looks for one it reads where to look, and that is a
 /// pipe, for one daemon alone.
 struct SlowUsers {
