@@ -10,6 +10,7 @@ use std::time::Duration;
 use cached_4::macros::concurrent_cached;
 use cached_4::{ConcurrentCached, ConcurrentCachedAsync};
 use larder_protocol::client::{Error, LarderStore, Options};
+use rustix::process::Signal;
 
 use crate::util::Daemon;
 
@@ -116,4 +117,29 @@ async fn the_async_methods_do_what_the_trait_says() {
     store.async_cache_set(3, 3).await.unwrap();
     store.async_cache_clear().await.unwrap();
     assert_eq!(store.async_cache_remove(&3).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn reading_is_tried_once_more_where_the_connection_was_lost_and_changing_is_not() {
+    let mut daemon = daemon("lost-store");
+    let store: LarderStore<u32, u32> =
+        LarderStore::open(options("lost-store"), "lost-store").unwrap().ttl(MINUTE);
+    store.async_cache_set(1, 1).await.unwrap();
+    daemon.signal(Signal::STOP);
+    let asking = |refresh| {
+        let store = store.clone().refresh(refresh);
+        tokio::spawn(async move { store.async_cache_get(&1).await })
+    };
+    let reads = [asking(false), asking(true)];
+    let removing = store.clone();
+    let removal = tokio::spawn(async move { removing.async_cache_remove(&1).await });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    daemon.kill9();
+    for read in reads {
+        // Tried again, and nobody was there.
+        let away = read.await.unwrap().unwrap_err();
+        assert!(matches!(away, Error::Unreachable { .. }), "{away}");
+    }
+    let lost = removal.await.unwrap().unwrap_err();
+    assert!(matches!(lost, Error::Lost { .. }), "{lost}");
 }

@@ -71,3 +71,41 @@ async fn the_daemons_own_channel_is_one_like_any_other() {
     });
     assert!(sample.await.unwrap().stats.int(larder_protocol::Stat::Connections) >= 2);
 }
+
+#[tokio::test]
+async fn who_listens_is_listed_by_name_also_on_the_next_connection() {
+    let mut daemon = Daemon::start(&[]);
+    let options =
+        options_for(&daemon).backoff(Duration::from_millis(1), Duration::from_millis(20)).timeout(HANG);
+    let client = Client::open(options.patience(HANG).name("ears")).await.unwrap();
+    let mut messages = client.subscribe(["c"]).await.unwrap();
+    let listed = async || {
+        let list = client.command(["CLIENT", "LIST", "TYPE", "pubsub"]).await.unwrap();
+        String::from_utf8(list.as_bytes().unwrap().to_vec()).unwrap()
+    };
+    let list = listed().await;
+    assert!(list.contains("name=ears ") && list.contains("lib-name=larder-protocol "), "{list}");
+    daemon.kill9();
+    assert!(matches!(messages.next().await, Some(Err(Error::Lost { .. }))));
+    daemon.restart();
+    while client.publish("c", "after").await.unwrap() == 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let list = listed().await;
+    assert!(list.contains("name=ears "), "{list}");
+    assert_eq!(&messages.next().await.unwrap().unwrap().payload[..], b"after");
+}
+
+#[tokio::test]
+async fn a_listener_too_many_is_told_so() {
+    let daemon = Daemon::start(&["--max-connections", "1"]);
+    // As soon as the connection that its start was seen by is gone.
+    let first = loop {
+        if let Ok(client) = Client::at(daemon.socket()).await {
+            break client;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    };
+    let refused = first.subscribe(["c"]).await.unwrap_err();
+    assert!(refused.to_string().contains("max number of clients"), "{refused}");
+}

@@ -90,6 +90,16 @@ pub(super) struct Opening {
     pub(super) again: bool,
 }
 
+/// What every connection says at its beginning, for CLIENT LIST: commands that are each answered once.
+pub(super) fn greeting(name: Option<&str>) -> Vec<BytesMut> {
+    let mut commands = vec![
+        encode_all(&["CLIENT", "SETINFO", "LIB-NAME", "larder-protocol"]),
+        encode_all(&["CLIENT", "SETINFO", "LIB-VER", env!("CARGO_PKG_VERSION")]),
+    ];
+    commands.extend(name.map(|name| encode_all(&["CLIENT", "SETNAME", name])));
+    commands
+}
+
 /// Starts the task of a connection on the current runtime. It ends when the last sender is dropped and everything
 /// is answered.
 pub(super) fn open(opening: Opening) -> mpsc::Sender<Request> {
@@ -160,33 +170,22 @@ struct Connection {
 
 impl Connection {
     fn new(stream: UnixStream, opening: &Opening) -> Self {
-        let mut connection = Self {
+        let (mut output, mut waiting, mut taken) = (BytesMut::new(), VecDeque::new(), 0);
+        for command in greeting(opening.name.as_deref()) {
+            let request = Request { bytes: command.freeze(), answer: Answer::Greeting };
+            add(request, &mut output, &mut waiting, &mut taken);
+        }
+        Self {
             stream,
             decoder: Decoder::new(ReplyLimits::default()),
             input: BytesMut::new(),
-            output: BytesMut::new(),
-            waiting: VecDeque::new(),
-            taken: 0,
+            output,
+            waiting,
+            taken,
             written: 0,
             answered: false,
             refused: None,
-        };
-        connection.greet(&["CLIENT", "SETINFO", "LIB-NAME", "larder-protocol"]);
-        connection.greet(&["CLIENT", "SETINFO", "LIB-VER", env!("CARGO_PKG_VERSION")]);
-        if let Some(name) = &opening.name {
-            connection.greet(&["CLIENT", "SETNAME", name]);
         }
-        connection
-    }
-
-    fn greet(&mut self, words: &[&str]) {
-        let bytes = encode_all(words).freeze();
-        add(
-            Request { bytes, answer: Answer::Greeting },
-            &mut self.output,
-            &mut self.waiting,
-            &mut self.taken,
-        );
     }
 
     /// Serves until the connection ends or nobody can ask any more.

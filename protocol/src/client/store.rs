@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::blocking::wait;
+use super::reply::Answered;
 use super::{Client, Error, Key, Options, Ttl};
 
 /// A store for `#[concurrent_cached]` and, of older versions, `#[io_cached]`: entries with keys of type `K`, written out,
@@ -87,11 +88,10 @@ impl<K: Display, V: Serialize + DeserializeOwned> LarderStore<K, V> {
         Key::new(&self.namespace).part(key)
     }
 
-    /// A value that one of these commands answers; none where it is not of this type any more, as when a program with a new
-    /// type meets what an old one stored.
-    async fn value(&self, command: &'static str, words: &[&[u8]]) -> Result<Option<V>, Error> {
-        let value = self.client.call(command, words).await?.value()?;
-        Ok(value.and_then(|value| {
+    /// The value in an answer; none where it is not of this type any more, as when a program with a new type meets what an old
+    /// one stored.
+    fn value(&self, answered: Answered) -> Result<Option<V>, Error> {
+        Ok(answered.value()?.and_then(|value| {
             serde_json::from_slice(&value)
                 .inspect_err(|error| {
                     self.client.report(&Error::Misuse(format!(
@@ -104,10 +104,14 @@ impl<K: Display, V: Serialize + DeserializeOwned> LarderStore<K, V> {
     }
 
     async fn get(&self, key: &Key) -> Result<Option<V>, Error> {
-        match self.ttl.ms().filter(|_| self.refresh) {
-            Some(ms) => self.value("GETEX", &[b"GETEX", key.as_ref(), b"PX", ms.as_bytes()]).await,
-            None => self.value("GET", &[b"GET", key.as_ref()]).await,
-        }
+        let answered = match self.ttl.ms().filter(|_| self.refresh) {
+            // To give the whole TTL twice is to give it once, so this is asked once more as well where the connection was lost.
+            Some(ms) => {
+                self.client.read("GETEX", &[&b"GETEX"[..], key.as_ref(), b"PX", ms.as_bytes()]).await?
+            }
+            None => self.client.read("GET", &[&b"GET"[..], key.as_ref()]).await?,
+        };
+        self.value(answered)
     }
 
     /// Stores a value; the one before.
@@ -115,11 +119,11 @@ impl<K: Display, V: Serialize + DeserializeOwned> LarderStore<K, V> {
         let (json, ms) = (json?, self.ttl.ms());
         let mut words = vec![&b"SET"[..], key.as_ref(), &json, b"GET"];
         words.extend(ms.iter().flat_map(|ms| [&b"PX"[..], ms.as_bytes()]));
-        self.value("SET", &words).await
+        self.value(self.client.call("SET", &words).await?)
     }
 
     async fn remove(&self, key: &Key) -> Result<Option<V>, Error> {
-        self.value("GETDEL", &[b"GETDEL", key.as_ref()]).await
+        self.value(self.client.call("GETDEL", &[&b"GETDEL"[..], key.as_ref()]).await?)
     }
 
     /// Removes everything in the store's namespace.

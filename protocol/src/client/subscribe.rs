@@ -17,6 +17,7 @@ use tokio::time::{sleep, timeout};
 
 use super::backoff::Backoff;
 use super::handle::encode_all;
+use super::pipe::greeting;
 use super::{Client, Error};
 use crate::{Decoder, Reply, ReplyLimits};
 
@@ -89,10 +90,15 @@ impl Client {
         }
         let words: Vec<&[u8]> =
             std::iter::once(command.as_bytes()).chain(names.iter().map(AsRef::as_ref)).collect();
+        let greeting = greeting(self.inner.options.name.as_deref());
+        let greetings = greeting.len();
+        let mut request: BytesMut = greeting.into_iter().flatten().collect();
+        request.unsplit(encode_all(&words));
         let mut listener = Listener {
             client: self.clone(),
             command,
-            request: encode_all(&words).freeze(),
+            request: request.freeze(),
+            greetings,
             wanted: names.len(),
         };
         let patience = self.inner.options.timeout;
@@ -129,7 +135,10 @@ impl Drop for Subscription {
 struct Listener {
     client: Client,
     command: &'static str,
+    /// All that is sent: the greeting, and what to listen to.
     request: Bytes,
+    /// Answers to the greeting.
+    greetings: usize,
     /// Channels or patterns that are to be confirmed.
     wanted: usize,
 }
@@ -178,18 +187,35 @@ impl Listener {
         let stream = UnixStream::connect(socket).await.map_err(unreachable)?;
         let mut connection =
             Incoming { stream, decoder: Decoder::new(ReplyLimits::default()), input: BytesMut::new() };
-        connection.stream.write_all(&self.request).await.map_err(unreachable)?;
+        if let Err(error) = connection.stream.write_all(&self.request).await {
+            // It has closed the connection; why, it may have said before.
+            return Err(match connection.receive().await {
+                Ok(Reply::Error(message)) => self.refused(message),
+                _ => unreachable(error),
+            });
+        }
+        // A daemon that does not know what it is told there answers with errors. Where it has too many clients it says so there.
+        let mut refused = None;
+        for _ in 0..self.greetings {
+            match connection.receive().await {
+                Ok(Reply::Error(message)) => refused = Some(message),
+                Ok(_) => {}
+                Err(reason) => return Err(refused.map_or_else(|| self.lost(reason), |why| self.refused(why))),
+            }
+        }
         for _ in 0..self.wanted {
             match connection.receive().await {
-                Ok(Reply::Error(message)) => {
-                    return Err(Error::Refused { command: self.command.to_owned(), message });
-                }
+                Ok(Reply::Error(message)) => return Err(self.refused(message)),
                 Ok(Reply::Array(_) | Reply::Push(_)) => {}
                 Ok(other) => return Err(Error::unexpected(self.command, &other)),
                 Err(reason) => return Err(self.lost(reason)),
             }
         }
         Ok(connection)
+    }
+
+    fn refused(&self, message: String) -> Error {
+        Error::Refused { command: self.command.to_owned(), message }
     }
 
     fn lost(&self, reason: String) -> Error {
