@@ -26,7 +26,9 @@ impl Screen {
     /// # Errors
     /// If there is no terminal, or it refuses.
     pub fn open(mouse: bool) -> io::Result<Self> {
-        let terminal = ratatui::try_init()?;
+        // From here on what was taken is given back, also where more cannot be had.
+        let terminal = ratatui::try_init().inspect_err(|_| drop(ratatui::try_restore()))?;
+        let screen = Self { terminal, mouse };
         // Ratatui's hook gives the terminal back and says why. No thread of this program can be missed, so that is
         // the end.
         let hook = panic::take_hook();
@@ -38,7 +40,7 @@ impl Screen {
         if mouse {
             execute!(io::stdout(), EnableMouseCapture)?;
         }
-        Ok(Self { terminal, mouse })
+        Ok(screen)
     }
 
     /// Draws a picture at once, for terminals that can.

@@ -2,7 +2,7 @@
 
 use regex::RegexBuilder;
 
-use super::bindings::{Action, BINDINGS, action};
+use super::bindings::{Action, action};
 use super::msg::{Effect, Key};
 use super::page::Page;
 use super::{App, Frozen, Overlay};
@@ -182,8 +182,12 @@ fn answered(app: &mut App, key: Key) -> Option<Effect> {
 
 fn help(app: &mut App, key: Key) -> Option<Effect> {
     match action(key) {
-        Some(Action::RowDown) => app.help_from = (app.help_from + 1).min(BINDINGS.len() - 1),
-        Some(Action::RowUp) => app.help_from = app.help_from.saturating_sub(1),
+        Some(Action::RowDown) => app.scroll_help(1),
+        Some(Action::RowUp) => app.scroll_help(-1),
+        Some(Action::RowsDown) => app.scroll_help(10),
+        Some(Action::RowsUp) => app.scroll_help(-10),
+        Some(Action::FirstRow) => app.scroll_help(isize::MIN),
+        Some(Action::LastRow) => app.scroll_help(isize::MAX),
         Some(Action::Quit) => return Some(Effect::Quit(0)),
         _ => app.overlay = Overlay::None,
     }

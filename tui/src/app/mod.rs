@@ -13,6 +13,7 @@ use crate::model::Model;
 use crate::model::clean::clean;
 use crate::model::tables::{Order, Row, Table};
 use crate::model::zoom::Zoom;
+use bindings::BINDINGS;
 use msg::{Effect, LinkState, Msg};
 use page::{Page, Panel};
 
@@ -215,6 +216,19 @@ impl App {
         }
     }
 
+    /// The line that the last page of the help begins with, which is full.
+    #[must_use]
+    pub fn help_last(&self) -> usize {
+        /// Header and footer of the screen, and the frame of the help.
+        const AROUND: u16 = 5;
+        BINDINGS.len().saturating_sub(usize::from(self.size.1.saturating_sub(AROUND)))
+    }
+
+    fn scroll_help(&mut self, by: isize) {
+        let last = self.help_last();
+        self.help_from = self.help_from.min(last).saturating_add_signed(by).min(last);
+    }
+
     fn say(&mut self, text: impl Into<String>, bad: bool) {
         self.notice = Some(Notice { text: text.into(), bad, until_ms: self.now_ms + NOTICE_MS });
     }
@@ -228,6 +242,7 @@ pub fn update(app: &mut App, msg: Msg) -> Option<Effect> {
         Msg::Click(..) => {}
         Msg::ChoosePage(page) => app.page = page,
         Msg::ChoosePanel(panel) => app.choose(panel),
+        Msg::Scroll(rows) if app.overlay == Overlay::Help => app.scroll_help(rows as isize),
         Msg::Scroll(rows) => app.move_row(rows as isize),
         Msg::Resize(width, height) => app.size = (width, height),
         Msg::Tick(now_ms) => {

@@ -27,15 +27,15 @@ fn dialog(title: &str, look: &Look, (width, height): (u16, u16), body: Rect, buf
 pub(super) fn help(app: &App, look: &Look, body: Rect, buf: &mut Buffer) {
     let size = (58, BINDINGS.len() as u16 + 2);
     let inner = dialog("Keys", look, size, body, buf);
-    // The last page of the help is full.
-    let from = app.help_from.min(BINDINGS.len().saturating_sub(usize::from(inner.height)));
+    let last = app.help_last();
+    let from = app.help_from.min(last);
     for (y, binding) in (inner.y..inner.bottom()).zip(BINDINGS.iter().skip(from)) {
         buf.set_stringn(inner.x + 1, y, format!("{:>5}", binding.shown), 5, look.style(Role::Key));
         let room = usize::from(inner.width.saturating_sub(9));
         buf.set_stringn(inner.x + 8, y, binding.help, room, look.style(Role::Text));
     }
-    if from > 0 || BINDINGS.len() > usize::from(inner.height) {
-        let note = " Down for more ";
+    if last > 0 {
+        let note = if from < last { " Down for more " } else { " Up for more " };
         let x = inner.right().saturating_sub(note.len() as u16 + 1);
         buf.set_string(x, inner.bottom(), note, look.style(Role::Dim));
     }

@@ -288,6 +288,36 @@ fn help_is_read_and_closed() {
 }
 
 #[test]
+fn help_is_scrolled_by_all_keys_of_tables_and_no_farther_than_its_end() {
+    let mut app = App::new("/s", 0);
+    update(&mut app, Msg::Resize(60, 12));
+    char(&mut app, '?');
+    let last = app.help_last();
+    assert!(last > 10);
+    for (key, from) in [
+        (Key::End, last),
+        // What is beyond the end needs no way back.
+        (Key::Down, last),
+        (Key::Up, last - 1),
+        (Key::PageDown, last),
+        (Key::PageUp, last - 10),
+        (Key::Char('G'), last),
+        (Key::Home, 0),
+        (Key::Up, 0),
+    ] {
+        press(&mut app, key);
+        assert_eq!((app.overlay, app.help_from), (Overlay::Help, from), "{key:?}");
+    }
+    update(&mut app, Msg::Scroll(3));
+    assert_eq!(app.help_from, 3, "the mouse does as well");
+    press(&mut app, Key::End);
+    // There is nothing to scroll any more.
+    update(&mut app, Msg::Resize(80, 60));
+    press(&mut app, Key::Down);
+    assert_eq!((app.overlay, app.help_from), (Overlay::Help, 0));
+}
+
+#[test]
 fn clicks_choose_pages_and_panels() {
     let mut watched = Watched::busy_for_keys();
     update(&mut watched.app, Msg::Resize(120, 40));

@@ -10,7 +10,7 @@ use std::{env, fs};
 use larder_protocol::Stat;
 use larder_protocol::stream::EventKind;
 use larder_top::app::msg::Key;
-use larder_top::app::page::Page;
+use larder_top::app::page::{Page, Panel};
 use larder_top::view::theme::{Depth, Look, Palette, Role, Symbols, Theme};
 use larder_top::view::view;
 use larder_top::{app::App, app::msg::Msg};
@@ -143,6 +143,23 @@ fn help_over_the_page() {
     let mut watched = Watched::busy();
     watched.key(Key::Char('?'));
     check_sizes("help", &mut watched);
+    check("help", &mut watched.app, Symbols::Braille, (60, 12));
+    watched.key(Key::End);
+    check("help-end", &mut watched.app, Symbols::Braille, (60, 12));
+}
+
+#[test]
+fn every_figure_of_storage_is_there_once() {
+    let mut watched = Watched::busy();
+    // One panel alone on a page without one for entries.
+    watched.app.size = (80, 24);
+    let storage = watched.app.panels().iter().position(|panel| *panel == Panel::Storage).unwrap();
+    (0..storage).for_each(|_| watched.key(Key::Right));
+    watched.key(Key::Enter);
+    let screen = text(&draw(&mut watched.app, &probe(Symbols::Braille), (80, 24))).join("\n");
+    for name in ["entries", "expired", "lag", "evicted", "buffer", "writes", "journal", "WAL", "dropped"] {
+        assert_eq!(screen.matches(&format!(" {name} ")).count(), 1, "{name}\n{screen}");
+    }
 }
 
 #[test]

@@ -16,20 +16,23 @@ struct Tmux {
     dir: tempfile::TempDir,
 }
 
+/// Says that the running test is skipped for want of a program; a failure where the environment asks for everything.
+fn missing(what: &str, package: &str) {
+    let required = env::var_os("LARDER_REQUIRE_TOOLS").is_some_and(|value| value == "1");
+    assert!(!required, "LARDER_REQUIRE_TOOLS=1 and this machine has no {what} (apt-get install {package})");
+    let test = thread::current().name().unwrap_or("a test").to_owned();
+    // Past the test runner's capture: what a passing test prints is not shown.
+    let note = format_args!("{test}: skipped: needs {what} (apt-get install {package})\n");
+    let _ = io::Write::write_fmt(&mut io::stderr(), note);
+}
+
 impl Tmux {
     /// None, with a note, where there is no tmux; a failure where the environment asks for everything.
     fn start(columns: u16, rows: u16) -> Option<Self> {
         let found =
             env::split_paths(&env::var_os("PATH").unwrap_or_default()).any(|dir| dir.join("tmux").is_file());
         if !found {
-            let required = env::var_os("LARDER_REQUIRE_TOOLS").is_some_and(|value| value == "1");
-            assert!(!required, "LARDER_REQUIRE_TOOLS=1 and this machine has no tmux (apt-get install tmux)");
-            let test = thread::current().name().unwrap_or("a test").to_owned();
-            // Past the test runner's capture: what a passing test prints is not shown.
-            let _ = io::Write::write_fmt(
-                &mut io::stderr(),
-                format_args!("{test}: skipped: needs tmux (apt-get install tmux)\n"),
-            );
+            missing("tmux", "tmux");
             return None;
         }
         let tmux = Self { dir: tempfile::tempdir().unwrap() };
@@ -227,4 +230,43 @@ fn a_panic_leaves_a_sane_terminal() {
     let screen = tmux.until("the end", |screen| screen.contains("done"));
     assert!(screen.contains("on purpose"), "{screen}");
     tmux.is_sane(101);
+}
+
+/// Preloaded into the program: its terminal refuses, once, to say where the mouse is.
+const NO_MOUSE: &str = r#"
+#define _GNU_SOURCE
+#include <errno.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <unistd.h>
+ssize_t write(int fd, const void *from, size_t length) {
+    static const char mouse[] = "\033[?1000h";
+    static int refused;
+    if (fd == 1 && !refused && memmem(from, length, mouse, sizeof mouse - 1)) {
+        refused = 1;
+        errno = EIO;
+        return -1;
+    }
+    return syscall(SYS_write, fd, from, length);
+}
+"#;
+
+#[test]
+fn a_terminal_that_refuses_the_mouse_is_given_back() {
+    let Some(tmux) = Tmux::start(80, 24) else { return };
+    let (source, library) = (tmux.dir.path().join("no_mouse.c"), tmux.dir.path().join("no_mouse.so"));
+    fs::write(&source, NO_MOUSE).unwrap();
+    let compiled = Command::new("cc").args(["-shared", "-fPIC", "-o"]).args([&library, &source]).output();
+    let Ok(compiled) = compiled else { return missing("a C compiler", "gcc libc6-dev") };
+    assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
+    tmux.run(&format!(
+        "LD_PRELOAD={} {} --mouse --socket {}",
+        library.display(),
+        env!("CARGO_BIN_EXE_larder-top"),
+        tmux.socket().display()
+    ));
+    let screen = tmux.until("the end", |screen| screen.contains("done"));
+    assert!(screen.contains("larder-top: Input/output error"), "{screen}");
+    tmux.is_sane(1);
 }

@@ -23,6 +23,9 @@ const NEARLY_FULL: f64 = 0.9;
 /// Lines of text, and how high a chart below them is at least.
 const CHART_MIN: u16 = 6;
 
+/// Figures in a line.
+const IN_A_LINE: usize = 2;
+
 /// A name and its figure.
 type Figure = (&'static str, String);
 
@@ -51,27 +54,37 @@ impl Storage<'_> {
         ]
     }
 
-    /// The figures below, two in a line. Where entries have no panel of their own, they come first.
-    fn figures(&self) -> Vec<[Figure; 2]> {
+    /// The figures below. Where entries have no panel of their own, they come first.
+    fn figures(&self) -> Vec<Figure> {
         let model = self.0.app.shown();
         let evicted = ("evicted", rate(model.rate_now(Column::Evictions)));
-        let mut lines = Vec::new();
-        if !self.0.app.panels().contains(&Panel::Entries) {
-            let expired = count(model.stat(Stat::EntriesExpired));
-            lines.push([("entries", count(model.stat(Stat::Entries))), ("expired", expired)]);
-            lines.push([("lag", span(model.expiry_lag_ms())), evicted.clone()]);
+        let stores = [
+            ("buffer", bytes(model.stat(Stat::BufferBytes))),
+            ("writes", count(model.stat(Stat::BufferEntries))),
+            ("journal", bytes(model.stat(Stat::JournalBytes))),
+            ("WAL", bytes(model.stat(Stat::WalBytes))),
+        ];
+        let dropped = ("dropped", rate(model.rate_now(Column::MemoryEvictions)));
+        let mut figures = Vec::new();
+        if self.0.app.panels().contains(&Panel::Entries) {
+            figures.extend(stores);
+            figures.push(evicted);
+        } else {
+            figures.extend([
+                ("entries", count(model.stat(Stat::Entries))),
+                ("expired", count(model.stat(Stat::EntriesExpired))),
+                ("lag", span(model.expiry_lag_ms())),
+                evicted,
+            ]);
+            figures.extend(stores);
         }
-        let buffered = count(model.stat(Stat::BufferEntries));
-        lines.push([("buffer", bytes(model.stat(Stat::BufferBytes))), ("writes", buffered)]);
-        let wal = bytes(model.stat(Stat::WalBytes));
-        lines.push([("journal", bytes(model.stat(Stat::JournalBytes))), ("WAL", wal)]);
-        lines.push([evicted, ("dropped", rate(model.rate_now(Column::MemoryEvictions)))]);
-        lines
+        figures.push(dropped);
+        figures
     }
 
-    fn draw_figures(&self, line: [Figure; 2], area: Rect, buf: &mut Buffer) {
+    fn draw_figures(&self, line: &[Figure], area: Rect, buf: &mut Buffer) {
         let look = self.0.look;
-        for (at, (name, value)) in line.into_iter().enumerate() {
+        for (at, (name, value)) in line.iter().enumerate() {
             let x = area.x + 1 + at as u16 * 19;
             let room = usize::from(area.right().saturating_sub(x));
             if room > 0 {
@@ -93,7 +106,7 @@ impl Widget for Storage<'_> {
             }
             y += 1;
         }
-        for line in self.figures() {
+        for line in self.figures().chunks(IN_A_LINE) {
             if y >= area.bottom() {
                 return;
             }
