@@ -123,6 +123,9 @@ pub struct Notice {
     pub key: Key,
 }
 
+/// As which command a SET is told that leaves the entry's TTL as it was: of that nothing is told.
+pub const SET_KEEPTTL: &str = "set keepttl";
+
 /// What Redis calls it when `command` stores an entry.
 fn stored(command: &str) -> (NoticeKind, &'static str) {
     match command {
@@ -180,7 +183,7 @@ impl Notices {
             command => stored(command),
         };
         self.note(kind, event, key);
-        if event == "set" && with_ttl {
+        if event == "set" && with_ttl && self.command != SET_KEEPTTL {
             self.note(NoticeKind::Generic, "expire", key);
         }
     }

@@ -12,6 +12,7 @@
 //! | [`walks`] | KEYS, SCAN and DELPAT over all tiers, under load, and over many keys |
 //! | [`transactions`] | MULTI, EXEC and WATCH, also through SIGKILL |
 //! | [`pubsub`] | messages between clients |
+//! | [`notifications`] | keyspace notifications, told as redis-server tells them |
 //! | [`stream`] | what SUBSCRIBE to larder's own channels gives |
 //! | [`access`] | who may connect and do what: users and groups, limits of one user |
 //! | [`admin`] | clients looking after clients and the daemon: CLIENT, SLOWLOG, CONFIG, INFO, SHUTDOWN |
@@ -60,6 +61,7 @@ mod documents;
 mod expiry;
 mod full_disk;
 mod limits;
+mod notifications;
 mod offline;
 mod packages;
 mod preload;

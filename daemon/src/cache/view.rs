@@ -233,6 +233,18 @@ impl View<'_> {
         self.write(key, State::Deleted);
     }
 
+    /// Tells of what `command` stored under `key` on the way to what is put there next: a script does several things in one.
+    pub fn tell_stored(&mut self, command: &'static str, key: &[u8], deadline: Deadline) {
+        self.notices.by(command);
+        self.notices.stored(key, deadline != Deadline::NEVER);
+    }
+
+    /// As [`tell_stored`](Self::tell_stored), of what `command` took away.
+    pub fn tell_deleted(&mut self, command: &'static str, key: &[u8]) {
+        self.notices.by(command);
+        self.notices.deleted(key);
+    }
+
     /// Deletes everything.
     pub fn flush(&mut self) {
         self.depends = true;
@@ -262,7 +274,7 @@ impl View<'_> {
         self.depends
     }
 
-    /// What the command that runs now is called, where its changes are told.
+    /// As which command's the changes that follow are told.
     pub fn name_command(&mut self, name: &'static str) {
         self.notices.by(name);
     }

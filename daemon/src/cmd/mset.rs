@@ -11,6 +11,7 @@ use super::{Class, Family, Group, Keys, Spec};
 use crate::cache::{Stop, View};
 use crate::entry::Deadline;
 use crate::error::CommandError;
+use crate::notices::SET_KEEPTTL;
 
 const FAMILY: Family = Family { class: Class::Write, group: Group::String, keys: Keys::PAIRS };
 
@@ -158,7 +159,9 @@ fn msetex(request: Request<'_>, view: &mut View<'_>) -> Result<Reply, Stop> {
     }
     let mut kept = kept.into_iter();
     set_if(view, options.condition, pairs, |view, _| {
-        kept.next().flatten().unwrap_or_else(|| view.default_deadline())
+        let kept = kept.next().flatten();
+        view.name_command(if kept.is_some() { SET_KEEPTTL } else { MSETEX.name });
+        kept.unwrap_or_else(|| view.default_deadline())
     })
 }
 

@@ -14,6 +14,7 @@ use super::{Class, Group, Keys, Run, Spec};
 use crate::cache::{Stop, View};
 use crate::entry::Deadline;
 use crate::error::CommandError;
+use crate::notices::SET_KEEPTTL;
 
 pub(super) static SPEC: Spec = Spec {
     name: "set",
@@ -102,8 +103,6 @@ fn run(request: Request<'_>, view: &mut View<'_>) -> Result<Reply, Stop> {
         None => true,
     };
     if store {
-        let kept =
-            || if options.ttl == Some(Ttl::Keep) { old.as_ref().map(|old| old.deadline) } else { None };
         // A lock (NX) keeps its time, and so does what is to end at a moment.
         let jitters = options.condition.is_none()
             && match options.ttl {
@@ -111,7 +110,11 @@ fn run(request: Request<'_>, view: &mut View<'_>) -> Result<Reply, Stop> {
                 Some(Ttl::Keep) => false,
                 None => true,
             };
-        let deadline: Deadline = expiry.or_else(kept).unwrap_or_else(|| view.default_deadline());
+        let kept = old.as_ref().filter(|_| options.ttl == Some(Ttl::Keep)).map(|old| old.deadline);
+        if kept.is_some() {
+            view.name_command(SET_KEEPTTL);
+        }
+        let deadline: Deadline = expiry.or(kept).unwrap_or_else(|| view.default_deadline());
         let deadline = if jitters { view.jittered(key, deadline) } else { deadline };
         view.put(key, Bytes::copy_from_slice(value), deadline);
         view.count(Stat::Sets, 1);

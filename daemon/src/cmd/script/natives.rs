@@ -42,12 +42,23 @@ impl Call<'_, '_> {
         (0..self.keys.len()).map(|at| self.entry(at)).collect()
     }
 
-    fn put(&mut self, at: usize, value: impl Into<Bytes>, deadline: Deadline) {
+    /// Stores an entry, as `by` does: those who are told of changes are told which command of the script it was.
+    fn put(&mut self, by: &'static str, at: usize, value: impl Into<Bytes>, deadline: Deadline) {
+        self.view.name_command(by);
         self.view.put(self.keys[at], value.into(), deadline);
     }
 
     fn delete(&mut self, at: usize) {
+        self.view.name_command("del");
         self.view.delete(self.keys[at]);
+    }
+
+    /// Stores what a counter has come to, and has it expire where its window `begins`.
+    fn count(&mut self, sum: i64, deadline: Deadline, begins: bool) {
+        self.put("incrby", 0, sum.to_string(), deadline);
+        if begins {
+            self.view.tell_stored("expire", self.keys[0], deadline);
+        }
     }
 
     /// The entry of the first key, if its value is the argument at `at`: that of a lock's owner.
@@ -77,7 +88,7 @@ impl Call<'_, '_> {
     fn expire(&mut self, entry: Entry, ms: i64) -> Result<(), CommandError> {
         let expiry = Expiry::new(ms, Unit::Milliseconds, Base::Now);
         let deadline = expiry.deadline_or_past(self.view.now_ms(), "pexpire")?;
-        self.put(0, entry.value, deadline);
+        self.put("expire", 0, entry.value, deadline);
         Ok(())
     }
 
@@ -118,8 +129,8 @@ pub(super) fn expire_or_persist_if_equal(call: &mut Call<'_, '_>) -> Result<Repl
     let seconds = call.number(1)?;
     if seconds > 0 {
         call.expire(entry, seconds.saturating_mul(1_000))?;
-    } else {
-        call.put(0, entry.value, Deadline::NEVER);
+    } else if entry.deadline != Deadline::NEVER {
+        call.put("persist", 0, entry.value, Deadline::NEVER);
     }
     Ok(Reply::Int(1))
 }
@@ -153,7 +164,7 @@ pub(super) fn set_if_equal(call: &mut Call<'_, '_>) -> Result<Reply, Stop> {
         call.view.default_deadline()
     };
     let value = Bytes::copy_from_slice(call.arg(0)?);
-    call.put(0, value, deadline);
+    call.put("set", 0, value, deadline);
     Ok(Reply::OK)
 }
 
@@ -164,14 +175,14 @@ pub(super) fn add(call: &mut Call<'_, '_>) -> Result<Reply, Stop> {
     }
     let deadline = call.in_s(call.number(1)?)?;
     let value = Bytes::copy_from_slice(call.arg(0)?);
-    call.put(0, value, deadline);
+    call.put("set", 0, value, deadline);
     Ok(Reply::OK)
 }
 
 /// Adds to a counter.
 pub(super) fn increment(call: &mut Call<'_, '_>) -> Result<Reply, Stop> {
     let (sum, deadline) = call.sum(call.number(0)?)?;
-    call.put(0, sum.to_string(), deadline);
+    call.count(sum, deadline, false);
     Ok(Reply::Int(sum))
 }
 
@@ -183,8 +194,9 @@ pub(super) fn increment_if_present(call: &mut Call<'_, '_>) -> Result<Reply, Sto
 /// A counter of a fixed window: amount and milliseconds. Where it comes to 1 the window begins.
 pub(super) fn count_in_window_ms(call: &mut Call<'_, '_>) -> Result<Reply, Stop> {
     let (sum, deadline) = call.sum(call.number(0)?)?;
-    let deadline = if sum == 1 { call.in_ms(call.number(1)?)? } else { deadline };
-    call.put(0, sum.to_string(), deadline);
+    let begins = sum == 1;
+    let deadline = if begins { call.in_ms(call.number(1)?)? } else { deadline };
+    call.count(sum, deadline, begins);
     Ok(Reply::Int(sum))
 }
 
@@ -192,8 +204,9 @@ pub(super) fn count_in_window_ms(call: &mut Call<'_, '_>) -> Result<Reply, Stop>
 pub(super) fn count_in_window_s(call: &mut Call<'_, '_>) -> Result<Reply, Stop> {
     let amount = call.number(1)?;
     let (sum, deadline) = call.sum(amount)?;
-    let deadline = if sum == amount { call.in_s(call.number(0)?)? } else { deadline };
-    call.put(0, sum.to_string(), deadline);
+    let begins = sum == amount;
+    let deadline = if begins { call.in_s(call.number(0)?)? } else { deadline };
+    call.count(sum, deadline, begins);
     Ok(Reply::Int(sum))
 }
 
@@ -202,8 +215,12 @@ pub(super) fn count_with_ttl(call: &mut Call<'_, '_>) -> Result<Reply, Stop> {
     let deadline = call.in_s(call.number(1)?)?;
     let entry = call.entry(0)?;
     let (sum, kept) = call.sum(call.number(0)?)?;
-    let deadline = if entry.is_some() && kept != Deadline::NEVER { kept } else { deadline };
-    call.put(0, sum.to_string(), deadline);
+    let forever = entry.is_some() && kept == Deadline::NEVER;
+    let deadline = if entry.is_some() && !forever { kept } else { deadline };
+    if entry.is_none() {
+        call.view.tell_stored("set", call.keys[0], deadline);
+    }
+    call.count(sum, deadline, forever);
     let left_ms = deadline.unix_ms().map_or(-1, |deadline| deadline - call.view.now_ms());
     Ok(Reply::array([sum, left_ms]))
 }
@@ -215,11 +232,11 @@ pub(super) fn hit_in_window(call: &mut Call<'_, '_>) -> Result<Reply, Stop> {
     if left_ms <= 0 {
         let window_ms = call.number(0)?;
         let deadline = call.in_ms(window_ms)?;
-        call.put(0, "1", deadline);
+        call.put("set", 0, "1", deadline);
         return Ok(Reply::array([1, window_ms]));
     }
     let (sum, deadline) = call.sum(1)?;
-    call.put(0, sum.to_string(), deadline);
+    call.count(sum, deadline, false);
     Ok(Reply::array([sum, left_ms]))
 }
 
@@ -238,7 +255,7 @@ pub(super) fn raise(call: &mut Call<'_, '_>) -> Result<Reply, Stop> {
         return Ok(Reply::Nil);
     }
     let deadline = call.view.default_deadline();
-    call.put(0, next.to_string(), deadline);
+    call.put("set", 0, next.to_string(), deadline);
     Ok(Reply::Int(next))
 }
 
@@ -264,7 +281,7 @@ fn set_all(call: &mut Call<'_, '_>, owner: usize) -> Result<Reply, Stop> {
     let value = Bytes::copy_from_slice(call.arg(owner)?);
     let deadline = call.in_ms(call.number(owner + 1)?)?;
     for at in 0..call.keys.len() {
-        call.put(at, value.clone(), deadline);
+        call.put("set", at, value.clone(), deadline);
     }
     Ok(Reply::int(call.keys.len()))
 }
@@ -289,7 +306,7 @@ pub(super) fn take_place(call: &mut Call<'_, '_>) -> Result<Reply, Stop> {
     let deadline = call.in_s(call.number(1)?)?;
     let id = Bytes::copy_from_slice(call.arg(2)?);
     let place = [call.arg(0)?, (at + 1).to_string().as_bytes()].concat();
-    call.put(at, id, deadline);
+    call.put("set", at, id, deadline);
     Ok(Reply::bulk(place))
 }
 
@@ -325,8 +342,9 @@ impl Windows {
         if self.shifted
             && let (Some(previous), Some(current)) = (&self.previous, &self.current)
         {
-            call.put(0, previous.value.clone(), previous.deadline);
-            call.put(1, current.value.clone(), current.deadline);
+            call.view.tell_deleted("rename", call.keys[1]);
+            call.put("rename", 0, previous.value.clone(), previous.deadline);
+            call.put("set", 1, current.value.clone(), current.deadline);
         }
     }
 }
@@ -351,15 +369,15 @@ pub(super) fn hit_sliding_window(call: &mut Call<'_, '_>) -> Result<Reply, Stop>
         windows.store_shift(call);
         return Ok(Reply::Nil);
     }
-    let (value, deadline) = match &windows.current {
+    let (by, value, deadline) = match &windows.current {
         Some(current) => {
             let value = integer(&current.value).ok_or(CommandError::NotAnInteger)?;
-            (value.checked_add(amount).ok_or(CommandError::Overflow)?, current.deadline)
+            ("incrby", value.checked_add(amount).ok_or(CommandError::Overflow)?, current.deadline)
         }
-        None => (amount, call.in_ms(window_ms.saturating_mul(2))?),
+        None => ("set", amount, call.in_ms(window_ms.saturating_mul(2))?),
     };
     windows.store_shift(call);
-    call.put(1, value.to_string(), deadline);
+    call.put(by, 1, value.to_string(), deadline);
     Ok(Reply::Int(1))
 }
 
