@@ -30,6 +30,12 @@ pub const FETCHED_MAX: usize = 32;
 /// in the table of positions, the heap block of the value.
 const SLOT_OVERHEAD_BYTES: usize = 90;
 
+/// Bytes that an entry of such a key and value takes here.
+#[must_use]
+pub fn entry_bytes(key: &[u8], value: &[u8]) -> usize {
+    key.len() + value.len() + SLOT_OVERHEAD_BYTES
+}
+
 /// A key together with its hash, which is the same in every generation: a look-up asks up to three of them, and a write
 /// goes through two.
 #[derive(Clone, Copy, Debug)]

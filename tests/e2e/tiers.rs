@@ -284,3 +284,25 @@ impl Drop for SetOnDrop<'_> {
         self.0.store(true, Ordering::Release);
     }
 }
+
+#[test]
+fn memory_usage_is_what_the_entry_takes_where_it_is() {
+    // An entry's key and value; the overhead of a copy in the memory tier, and what it takes more for a value of 65 to 128 bytes.
+    const COPY: i64 = 1 + 128 + 24 + 340;
+    let value = "v".repeat(100);
+    for (memory_cap, copied) in [("64MiB", COPY), ("0", 0)] {
+        let daemon = Daemon::start(&["--memory-cap", memory_cap, "--merge-interval", "1h"]);
+        let mut client = daemon.client();
+        client.check(&format!("SET k {value}"), "+OK");
+        let waiting = client.int("MEMORY USAGE k");
+        assert_eq!(client.stats().get("buffer_bytes"), waiting, "the buffer holds nothing else");
+        assert!((100..300).contains(&waiting), "{waiting}");
+        client.check("CLEANUP", ":0");
+        // From disk, and then from memory.
+        for _ in 0..2 {
+            assert_eq!(client.int("MEMORY USAGE k"), copied);
+        }
+        assert!(client.stats().get("memory_bytes") >= copied);
+        client.check("MEMORY USAGE absent", "nil");
+    }
+}

@@ -50,6 +50,11 @@ struct Copy {
     epoch: u64,
 }
 
+/// Bytes that a copy of an entry takes.
+fn weight_bytes(key: &[u8], entry: &Entry) -> usize {
+    key.len() + packed::bytes(&entry.value) + ENTRY_OVERHEAD_BYTES
+}
+
 impl Memory {
     /// A tier of at most `cap_bytes`; 0 switches it off. Copies leave it at the age of `max_age`, where there is one.
     #[must_use]
@@ -64,8 +69,7 @@ impl Memory {
             builder
                 .max_capacity(cap_bytes - cap_bytes / FRONT_SHARE)
                 .weigher(|key: &Key, copy: &Copy| {
-                    u32::try_from(key.len() + packed::bytes(&copy.entry.value) + ENTRY_OVERHEAD_BYTES)
-                        .unwrap_or(u32::MAX)
+                    u32::try_from(weight_bytes(key, &copy.entry)).unwrap_or(u32::MAX)
                 })
                 .eviction_listener(move |_, _, cause| {
                     if cause == RemovalCause::Size {
@@ -133,6 +137,12 @@ impl Memory {
     #[must_use]
     pub fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that a copy of the entry under `key` takes: none where there are no copies.
+    #[must_use]
+    pub fn entry_bytes(&self, key: &[u8], entry: &Entry) -> usize {
+        if self.is_on() { weight_bytes(key, entry) } else { 0 }
     }
 
     /// Number of copies held, bytes they take, bytes they may take, copies dropped to stay below that.

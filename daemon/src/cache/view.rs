@@ -12,7 +12,7 @@ use larder_protocol::Stat;
 use super::at_once::{AskThread, AtOnce};
 use super::tiers::{LookUp, Source, Tiers};
 use super::watch::{Watch, Watched};
-use crate::buffer::{FETCHED_MAX, Hashed};
+use crate::buffer::{self, FETCHED_MAX, Hashed};
 use crate::entry::{Deadline, Entry, Key, State};
 use crate::error::CommandError;
 use crate::notices::Notices;
@@ -211,6 +211,19 @@ impl View<'_> {
             self.tiers.watches().add(watch, Watched { key: key.into(), deadline });
         }
         Ok(())
+    }
+
+    /// Bytes that the entry under `key` takes in memory, about, by where it is: the write buffer or the memory tier, into which
+    /// looking it up brings what was on disk alone.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn memory_bytes(&mut self, key: &[u8]) -> Result<Option<usize>, Stop> {
+        let (entry, source) = self.look_up(key)?;
+        Ok(entry.map(|entry| match source {
+            Source::Pending | Source::Buffer => buffer::entry_bytes(key, &entry.value),
+            Source::Memory | Source::Disk => self.tiers.memory().entry_bytes(key, &entry),
+        }))
     }
 
     /// Puts `value` under `key` until `deadline`. An entry whose deadline has passed already is a deletion.

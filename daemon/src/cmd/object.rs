@@ -10,7 +10,6 @@ use super::help::subcommands;
 use super::subcommands::misused;
 use super::{Class, Group, Host, Job, Keys, Run, Spec};
 use crate::cache::{Stop, View};
-use crate::entry::Entry;
 use crate::error::CommandError;
 
 pub(super) static TYPE: Spec = Spec {
@@ -44,7 +43,7 @@ pub(super) static MEMORY: Spec = Spec {
     class: Class::Read,
     group: Group::Server,
     keys: Keys::SECOND,
-    summary: "Tells how many bytes a key takes in memory",
+    summary: "Tells how many bytes a key takes in memory where it is, about: waiting to be merged, or as a copy of what is on disk",
     run: Run::Step(memory),
 };
 
@@ -61,10 +60,6 @@ pub(super) static DEBUG: Spec = Spec {
 
 /// Longest string that Redis keeps in one piece with its header.
 const EMBEDDED_BYTES_MAX: usize = 44;
-
-/// What an entry takes beside key and value while it waits in the write buffer, about. It is more in the memory tier, and nothing
-/// where it is on disk alone.
-const ENTRY_BYTES: usize = 112;
 
 fn encoding(value: &[u8]) -> &'static str {
     match value {
@@ -101,9 +96,7 @@ fn memory(request: Request<'_>, view: &mut View<'_>) -> Result<Reply, Stop> {
                     return Err(CommandError::Syntax.into());
                 }
             }
-            let key = request.arg(1);
-            let bytes = |entry: Entry| Reply::int(key.len() + entry.value.len() + ENTRY_BYTES);
-            Ok(view.find(key)?.map_or(Reply::Nil, bytes))
+            Ok(view.memory_bytes(request.arg(1))?.map_or(Reply::Nil, Reply::int))
         }
         b"doctor" => {
             Ok(Reply::text("Memory stays below memory_cap and buffer_cap; STATS memory has the figures.\n"))
@@ -171,9 +164,9 @@ mod tests {
             ),
             ("OBJECT FREQ absent", "$-1"),
             ("OBJECT SHAPE n", "-ERR unknown subcommand 'SHAPE'. Try OBJECT HELP."),
-            ("MEMORY USAGE n", ":115"),
-            ("MEMORY USAGE n SAMPLES 5", ":115"),
-            ("MEMORY USAGE n SAMPLES 5 samples 0", ":115"),
+            ("MEMORY USAGE n", ":93"),
+            ("MEMORY USAGE n SAMPLES 5", ":93"),
+            ("MEMORY USAGE n SAMPLES 5 samples 0", ":93"),
             ("MEMORY PURGE", "+OK"),
             ("MEMORY USAGE absent", "$-1"),
             ("MEMORY USAGE n SAMPLES x", "-ERR value is not an integer or out of range"),
