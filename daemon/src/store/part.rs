@@ -37,19 +37,42 @@ impl Part {
         // SQLite is told to follow no link, and means every directory on the way.
         let directory = parent.canonicalize().map_err(StoreError::io("find directory", parent))?;
         let target = directory.join(name);
-        refuse_existing(&target)?;
         let path = with_suffix(&target, ".part");
-        let io = || StoreError::io("create backup", &path);
-        let file = open_own(&path).map_err(io())?;
+        loop {
+            refuse_existing(&target)?;
+            let file = open_own(&path).map_err(StoreError::io("create backup", &path))?;
+            let part =
+                Self { target: target.clone(), directory: directory.clone(), path: path.clone(), file };
+            if part.claim()? {
+                return Ok(part);
+            }
+            // Another backup has ended in that moment.
+        }
+    }
+
+    /// Empties the file for this backup alone. False where it is not, or not any more, what has this name: another backup was
+    /// finished between the opening and the lock, and what was opened is that one now; or it was given up.
+    fn claim(&self) -> Result<bool, StoreError> {
+        let io = || StoreError::io("create backup", &self.path);
         // One that is there but not locked was left by a process that was killed.
-        match file.try_lock() {
+        match self.file.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(StoreError::BackupUnderWay { path }),
+            Err(TryLockError::WouldBlock) => {
+                return Err(StoreError::BackupUnderWay { path: self.path.clone() });
+            }
             Err(TryLockError::Error(source)) => return Err(io()(source)),
         }
-        let part = Self { target, directory, path, file };
-        part.file.set_len(0).map_err(StoreError::io("create backup", &part.path))?;
-        Ok(part)
+        if !self.has_its_name() {
+            return Ok(false);
+        }
+        self.file.set_len(0).map_err(io())?;
+        Ok(true)
+    }
+
+    /// Whether the file is the one that its path leads to.
+    fn has_its_name(&self) -> bool {
+        let there = std::fs::symlink_metadata(&self.path).map(|there| (there.dev(), there.ino()));
+        there.is_ok_and(|there| self.file.metadata().is_ok_and(|ours| (ours.dev(), ours.ino()) == there))
     }
 
     /// The file, for SQLite to write to.
@@ -129,10 +152,11 @@ impl Rival {
 
 impl Drop for Part {
     fn drop(&mut self) {
-        // Where it has given way the name may be somebody else's by now.
-        let gone = self.file.metadata().is_ok_and(|file| file.nlink() == 0);
-        // After a rename there is nothing left under this name.
-        if !gone && let Err(error) = main_file::remove(&self.path) {
+        // Where it was finished, or has given way, the name may be somebody else's by now; and so may the file, where it is locked.
+        if self.file.try_lock().is_ok()
+            && self.has_its_name()
+            && let Err(error) = main_file::remove(&self.path)
+        {
             tracing::warn!("{error}");
         }
     }
@@ -190,6 +214,38 @@ mod tests {
         assert!(matches!(part.finish(), Err(StoreError::Exists { .. })));
         assert_eq!(std::fs::read_to_string(&target).unwrap(), "precious");
         assert!(!dir.path().join("copy.db.part").exists());
+    }
+
+    #[test]
+    fn a_backup_that_ends_while_another_begins_stays_what_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("copy.db");
+        let first = Part::create(&target).unwrap();
+        std::fs::write(first.path(), "whole").unwrap();
+        // The second has opened the file, and has not come to lock it.
+        let opened = |path: &Path| Part {
+            target: target.clone(),
+            directory: dir.path().to_owned(),
+            path: path.to_owned(),
+            file: open_own(path).unwrap(),
+        };
+        let second = opened(first.path());
+        let under_way = second.claim().unwrap_err().to_string();
+        assert!(under_way.contains("another backup"), "{under_way}");
+        first.finish().unwrap();
+        assert!(!second.claim().unwrap());
+        drop(second);
+        assert_eq!(std::fs::read_to_string(&target).unwrap(), "whole");
+        // The same where the first is given up, and a third has begun meanwhile: that one's file stays.
+        std::fs::remove_file(&target).unwrap();
+        let first = Part::create(&target).unwrap();
+        let second = opened(first.path());
+        drop(first);
+        let third = Part::create(&target).unwrap();
+        assert!(!second.claim().unwrap());
+        drop(second);
+        assert!(third.path().exists());
+        third.finish().unwrap();
     }
 
     #[test]
