@@ -9,7 +9,7 @@ use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
 use crate::util::damage::{Bases, Last, copy_data, largest_file, write_round};
-use crate::util::{Client, Daemon, Dice, Reply, larderd, run, wait_until};
+use crate::util::{Client, Daemon, Dice, Hold, Reply, larderd, run, wait_until};
 
 const KEYS: u64 = 400;
 const SETTINGS: [&str; 12] = [
@@ -288,4 +288,31 @@ fn damage_found_by_a_merge_is_repaired_without_a_restart_from_outside() {
         assert!(Some(reply.bytes()) == value.as_deref(), "{key} is {reply}");
     }
     assert!(!set_aside(&daemon.data()).is_empty(), "{}", daemon.output());
+}
+
+#[test]
+fn a_repair_that_is_killed_at_its_end_is_not_done_again() {
+    const SOUND: i64 = 1_000;
+    let Some(hold) = Hold::compile() else { return };
+    let mut daemon = hold.daemon(&SETTINGS);
+    let mut client = daemon.client();
+    for number in 0..SOUND {
+        client.check(&format!("SET key:{number} v"), "+OK");
+    }
+    client.check("CLEANUP", ":0");
+    daemon.terminate();
+    // As a run leaves it that has found damage.
+    fs::write(daemon.data().join("larder.db.damaged"), "").unwrap();
+    hold.begin();
+    daemon.launch();
+    wait_until("the repair to come to its end", || hold.waits());
+    daemon.kill9();
+    hold.end();
+    daemon.restart();
+    assert_eq!(daemon.client().int("DBSIZE"), SOUND);
+    let aside = set_aside(&daemon.data());
+    assert_eq!(aside.iter().filter(|name| !name.ends_with("-wal")).count(), 1, "{aside:?}");
+    let output = daemon.output();
+    assert!(output.contains("a repair of the database that was cut short is ended"), "{output}");
+    assert!(!output.contains("the database was damaged"), "{output}");
 }
