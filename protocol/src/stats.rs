@@ -124,6 +124,7 @@ stats! {
         DiskHits "disk_hits": Counter, "1", "reads answered from SQLite";
         BufferHits "buffer_hits": Counter, "1", "reads answered from writes on their way to SQLite";
         DiskReads "disk_reads": Counter, "1", "key look-ups that reached SQLite";
+        DiskReadsAtOnce "disk_reads_at_once": Counter, "1", "of these, those that took no way to another thread";
         SharedReads "shared_reads": Counter, "1", "reads that waited for another's look-up of the same key";
         HitRate "hit_rate": Ratio, "1", "hits per read since the start, null before the first read";
     }

@@ -306,3 +306,23 @@ fn memory_usage_is_what_the_entry_takes_where_it_is() {
         client.check("MEMORY USAGE absent", "nil");
     }
 }
+
+#[test]
+fn rows_read_on_the_event_loop_are_counted_among_those_read_on_disk() {
+    let daemon = Daemon::start(&["--memory-cap", "0", "--merge-interval", "1h"]);
+    let mut client = daemon.client();
+    client.check("SET k v", "+OK");
+    client.check("CLEANUP", ":0");
+    let stats = client.stats();
+    assert_eq!((stats.get("disk_reads"), stats.get("disk_reads_at_once")), (0, 0));
+    // Once threads have shown that the disk need not be waited for.
+    wait_until("a read on the event loop", || {
+        client.check("GET k", "=v");
+        if client.stats().get("disk_reads_at_once") > 0 { Ok(()) } else { Err("none".into()) }
+    });
+    let stats = client.stats();
+    assert!(
+        stats.get("disk_reads") > stats.get("disk_reads_at_once"),
+        "the first were read by threads: {stats:?}"
+    );
+}

@@ -321,6 +321,7 @@ impl View<'_> {
                     return Err(Stop::Missing);
                 };
                 self.counters.bump(Stat::DiskReads);
+                self.counters.bump(Stat::DiskReadsAtOnce);
                 Ok((self.tiers.read_at_once(key, row, self.now_ms), Source::Disk))
             }
             LookUp::Failed(error) => Err(Stop::Error(unreadable(&error))),

@@ -101,6 +101,8 @@ impl World {
             (Stat::Hits, reads - misses),
             (Stat::Misses, misses),
             (Stat::DiskHits, disk),
+            (Stat::DiskReads, disk + misses),
+            (Stat::DiskReadsAtOnce, (disk + misses) * 7 / 8),
             (Stat::BufferHits, buffer),
             (Stat::MemoryHits, reads - misses - disk - buffer),
             (Stat::Sets, writes),

@@ -1,5 +1,6 @@
 //! Hit rate: now, in the window, since the start; where hits come from; over time as shares of all reads.
 
+use larder_protocol::Stat;
 use larder_protocol::stream::Column;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -107,6 +108,18 @@ impl HitRate<'_> {
             let filling = if at < TIERS.len() - 1 { chart::key(at, tier.letter, look.symbols) } else { ' ' };
             rows.share(tier, window.share((tier.part)(&window)).unwrap_or(0.0), filling);
         }
+        self.at_once(&mut rows);
+    }
+
+    /// Of the look-ups on disk since the start, those that took no way to another thread: where there is room.
+    fn at_once(&self, rows: &mut Rows<'_>) {
+        let model = self.0.app.shown();
+        let looked_up = model.stat(Stat::DiskReads);
+        let at_once = (looked_up > 0.0).then(|| model.stat(Stat::DiskReadsAtOnce) / looked_up);
+        rows.number("at once", &maybe_percent(at_once), Role::Text);
+        if let Some(share) = at_once {
+            rows.bar(share, Role::Disk);
+        }
     }
 
     /// The hit rate now, in the window, and since the start: where there is little room, the last beside the others.
@@ -167,9 +180,18 @@ impl Rows<'_> {
         self.number(tier.name, &percent(share), tier.role);
         if y < area.bottom() {
             self.buf.set_string(area.x, y, filling.to_string(), look.style(tier.role));
+        }
+        self.bar(share, tier.role);
+    }
+
+    /// A bar at the right of the row above.
+    fn bar(&mut self, share: f64, role: Role) {
+        let Self { area, look, .. } = *self;
+        let y = self.y - 1;
+        if y < area.bottom() {
             let x = area.x + 17;
             let bar = Rect { x, y, width: 8.min(area.right().saturating_sub(x)), height: 1 };
-            draw_bar(bar, share, tier.role, look, self.buf);
+            draw_bar(bar, share, role, look, self.buf);
         }
     }
 }
