@@ -41,5 +41,6 @@ pub(super) fn panels(app: &App, body: Rect) -> Vec<(Panel, Rect)> {
         let places = Layout::horizontal(vec![Constraint::Fill(1); count]).split(row);
         found.extend(left.by_ref().take(count).zip(places.iter().copied()));
     }
+    debug_assert_eq!(found.len(), panels.len(), "the rows above have a place for each panel of the page");
     found
 }
