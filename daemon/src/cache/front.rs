@@ -286,7 +286,8 @@ mod tests {
             }
         }
         let places = front.table.segments() * PLACES;
-        assert!((2 * keys.len()..3 * keys.len()).contains(&places), "{places}");
+        // How many it takes depends on the hashes, which are others in each process.
+        assert!((2 * keys.len()..4 * keys.len()).contains(&places), "{places}");
     }
 
     #[test]

@@ -34,11 +34,11 @@ pub enum InheritedError {
         /// What they are called.
         names: String,
     },
-    /// It is no socket, or another sort of socket.
+    /// It is no socket, or one of another type.
     #[error(
         "what the service manager passed as {name} is no stream socket: {source}; use ListenStream= with a path or an address"
     )]
-    Sort {
+    NoStreamSocket {
         /// What it is called.
         name: String,
         /// The system's words.
@@ -89,7 +89,7 @@ pub fn inherited() -> Result<Inherited, InheritedError> {
             inherited.add_unix(unix, name)?;
         } else {
             let tcp = sockets.take_tcp_listener(at);
-            let tcp = tcp.map_err(|source| InheritedError::Sort { name: name.clone(), source })?;
+            let tcp = tcp.map_err(|source| InheritedError::NoStreamSocket { name: name.clone(), source })?;
             tcp.map(|tcp| inherited.add_tcp(tcp, name)).transpose()?;
         }
     }
