@@ -87,9 +87,10 @@ fn judge(units: &BTreeMap<String, Unit>, command: &str, service: &str, socket: &
             Finding::fine(WHAT, state(socket))
         });
     }
-    let restarts = get(service, "NRestarts");
-    if !matches!(restarts.as_str(), "" | "0") {
-        let text = format!("{service} was restarted {restarts} times after failures");
+    let restarts = get(service, "NRestarts").parse().unwrap_or(0);
+    if restarts > 0 {
+        let times = if restarts == 1 { "once".to_owned() } else { format!("{restarts} times") };
+        let text = format!("{service} was restarted {times} after failures");
         findings.push(Finding::odd(WHAT, text, log));
     }
     findings
