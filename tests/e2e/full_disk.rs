@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::util::{Client, Daemon, Dice, Mounted, Reply, wait_until};
+use crate::util::{Client, Daemon, Dice, Mounted, Reply, journal_pages, wait_until};
 
 #[test]
 fn reads_go_on_writes_are_refused_and_both_return() {
@@ -56,6 +56,32 @@ fn reads_go_on_writes_are_refused_and_both_return() {
         client.check("SET kept before", "+OK");
         wait_until("the flush to be merged", || client.stats().is("buffer_entries", 0));
     }
+}
+
+#[test]
+fn journals_have_small_pages_where_there_is_little_room() {
+    let Some(small) = Mounted::in_memory("64m") else { return };
+    let ballast = small.path().join("ballast");
+    fs::write(&ballast, vec![0; 40 << 20]).unwrap();
+    let daemon = daemon_on(&small, &["--merge-interval", "1h"]);
+    let data = small.path().join("data");
+    let mut client = daemon.client();
+    let value = vec![b'v'; 300_000];
+    let mut write_and_merge = || {
+        assert_eq!(client.args(&[b"SET", b"k".as_slice(), &value]), Reply::ok());
+        client.check("CLEANUP", ":0");
+    };
+    for _ in 0..4 {
+        write_and_merge();
+        assert!(journal_pages(&data).iter().all(|bytes| *bytes == 2_048), "{:?}", journal_pages(&data));
+    }
+    // With room the same writes get large ones.
+    fs::remove_file(&ballast).unwrap();
+    wait_until("large pages", || {
+        write_and_merge();
+        let pages = journal_pages(&data);
+        if pages.contains(&16_384) { Ok(()) } else { Err(format!("{pages:?}")) }
+    });
 }
 
 /// A daemon on a small file system that merges all the time; extra settings may follow.

@@ -1,13 +1,11 @@
 //! What survives the end of the process. An answered write does, however the daemon ended.
 
-use std::fs;
-use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::util::load::Load;
-use crate::util::{Daemon, Dice, Reply, wait_for_clock, wait_until};
+use crate::util::{Daemon, Dice, Reply, journal_pages, wait_for_clock, wait_until};
 
 #[test]
 fn entries_survive_sigterm() {
@@ -30,16 +28,7 @@ fn large_values_have_journals_of_large_pages_which_survive_as_well() {
         let key = format!("key:{number}");
         assert_eq!(daemon.client().args(&[b"SET", key.as_bytes(), &value(number)]), Reply::ok());
     };
-    // Of a database file, bytes 16 and 17 are the size of its pages.
-    let pages = |daemon: &Daemon| {
-        let files = fs::read_dir(daemon.data()).unwrap().map(|entry| entry.unwrap().path());
-        let journals =
-            files.filter(|path| path.to_string_lossy().ends_with(".db") && !path.ends_with("larder.db"));
-        let size = |path: &Path| u16::from_be_bytes(fs::read(path).unwrap()[16..18].try_into().unwrap());
-        let mut found: Vec<_> = journals.map(|path| (path.clone(), size(&path))).collect();
-        found.sort();
-        found.into_iter().map(|(_, size)| size).collect::<Vec<_>>()
-    };
+    let pages = |daemon: &Daemon| journal_pages(&daemon.data());
     set(&daemon, 0);
     assert_eq!(pages(&daemon), [2_048, 2_048], "the active one and the next");
     for number in 1..=2 {

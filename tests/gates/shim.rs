@@ -4,11 +4,10 @@
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::util::{missing, repository};
+use crate::util::{PRELOADED, compile};
 
 /// Kinds of calls, in the order of the shim's counters.
 pub(crate) const KINDS: [&str; 4] = ["write", "sync", "truncate", "open"];
@@ -24,17 +23,9 @@ impl Shim {
     pub(crate) fn compile() -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
         let library = dir.path().join("shim.so");
-        let compiled = Command::new("cc")
-            .args(["-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", "-o"])
-            .arg(&library)
-            .arg(repository("tests/gates/shim.c"))
-            .arg("-ldl")
-            .output();
-        let Ok(output) = compiled else {
-            missing("cc", "apt-get install gcc libc6-dev");
+        if !compile("tests/gates/shim.c", PRELOADED, &library) {
             return None;
-        };
-        assert!(output.status.success(), "shim.c: {}", String::from_utf8_lossy(&output.stderr));
+        }
         let path = dir.path().join("state");
         fs::write(&path, [0; 16 * 8]).unwrap();
         let state = OpenOptions::new().read(true).write(true).open(&path).unwrap();

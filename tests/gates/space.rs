@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::util::{missing, repository};
+use crate::util::{compile, missing};
 
 /// An empty ext4 in a file. `None`, with a note, where it cannot be made.
 pub(crate) fn ext4_image(path: &Path, mib: u64) -> Option<()> {
@@ -28,14 +28,7 @@ pub(crate) fn ext4_image(path: &Path, mib: u64) -> Option<()> {
 /// The program that cuts a file system off, compiled into `dir`. `None`, with a note, where it cannot be.
 pub(crate) fn cutter(dir: &Path) -> Option<PathBuf> {
     let program = dir.join("cut");
-    let source = repository("tests/gates/cut.c");
-    let Ok(output) = Command::new("cc").args(["-O1", "-Wall", "-o"]).arg(&program).arg(source).output()
-    else {
-        missing("cc", "apt-get install gcc libc6-dev");
-        return None;
-    };
-    assert!(output.status.success(), "cut.c: {}", String::from_utf8_lossy(&output.stderr));
-    Some(program)
+    compile("tests/gates/cut.c", &[], &program).then_some(program)
 }
 
 /// Bytes of all files in `dir`. `None` where looking at them took so long that their sizes are not of one moment: one that was

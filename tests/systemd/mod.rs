@@ -11,6 +11,7 @@
 //!
 //! The tests on a machine want root, and a Linux on which it may make namespaces; elsewhere they say so and are skipped.
 
+mod installed;
 mod machine;
 mod notify;
 mod package;

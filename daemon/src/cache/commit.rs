@@ -122,7 +122,7 @@ impl Cache {
         let generation = inner.tiers.seal();
         let journal = std::mem::replace(&mut inner.journal, spare);
         // What comes will be like what was. Where there is little room on the disk, small commits have to fit.
-        let plenty = inner.disk.journal == self.0.config.journal;
+        let plenty = inner.disk.is_plenty(&self.0.config);
         inner.journal_page = if plenty { journal.suitable_page() } else { PageSize::default() };
         let merging = store.merge(generation, Sealed::new(journal));
         inner.ask_for_spare();

@@ -87,6 +87,11 @@ impl DiskRoom {
     pub(super) fn new(journal: JournalShare) -> Self {
         Self { journal, unlooked_bytes: u64::MAX }
     }
+
+    /// Whether journals may be as large as they may ever be.
+    pub(super) fn is_plenty(&self, config: &Config) -> bool {
+        self.journal == config.journal
+    }
 }
 
 /// How full things are, 1 being all they may hold.

@@ -342,3 +342,16 @@ impl Drop for KillOnPanic {
 fn path_text(path: &Path) -> String {
     path.to_str().expect("temporary directories have plain names").to_owned()
 }
+
+/// Bytes of a page of each journal in this data directory, the oldest first: bytes 16 and 17 of a database file.
+pub(crate) fn journal_pages(data: &Path) -> Vec<u16> {
+    let files = fs::read_dir(data).unwrap().map(|entry| entry.unwrap().path());
+    let is_journal = |path: &PathBuf| {
+        let name = path.file_name().unwrap().to_string_lossy();
+        name.starts_with("journal-") && name.ends_with(".db")
+    };
+    let mut journals: Vec<_> = files.filter(is_journal).collect();
+    journals.sort();
+    let size = |path: &PathBuf| Some(u16::from_be_bytes(fs::read(path).ok()?.get(16..18)?.try_into().ok()?));
+    journals.iter().filter_map(size).collect()
+}

@@ -2,11 +2,10 @@
 
 use std::fs::{self, File};
 use std::path::PathBuf;
-use std::process::Command;
 
 use tempfile::TempDir;
 
-use super::{Daemon, binary, missing, repository};
+use super::{Daemon, PRELOADED, binary, compile};
 
 /// What holds them.
 pub(crate) struct Hold {
@@ -17,18 +16,8 @@ impl Hold {
     /// `None`, with a note, where the library cannot be compiled.
     pub(crate) fn compile() -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
-        let compiled = Command::new("cc")
-            .args(["-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", "-o"])
-            .arg(dir.path().join("hold.so"))
-            .arg(repository("tests/e2e/util/hold.c"))
-            .arg("-ldl")
-            .output();
-        let Ok(output) = compiled else {
-            missing("cc", "apt-get install gcc libc6-dev");
-            return None;
-        };
-        assert!(output.status.success(), "hold.c: {}", String::from_utf8_lossy(&output.stderr));
-        Some(Self { dir })
+        let library = dir.path().join("hold.so");
+        compile("tests/e2e/util/hold.c", PRELOADED, &library).then_some(Self { dir })
     }
 
     /// A daemon that can be held.

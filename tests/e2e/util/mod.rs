@@ -20,10 +20,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 pub(crate) use client::{Client, Stats};
-pub(crate) use daemon::{Daemon, Outcome, binary, larderd, run};
+pub(crate) use daemon::{Daemon, Outcome, binary, journal_pages, larderd, run};
 pub(crate) use hold::Hold;
 pub(crate) use mounted::Mounted;
-pub(crate) use tool::{bash, missing, python_knows_redis, succeeds, tool};
+pub(crate) use tool::{PRELOADED, bash, compile, missing, python_knows_redis, succeeds, tool};
 pub(crate) use transcript::Transcript;
 pub(crate) use wire::{Reply, encode, split_words};
 

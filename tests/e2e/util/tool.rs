@@ -54,6 +54,26 @@ pub(crate) fn missing(what: &str, remedy: &str) {
     let _ = writeln!(io::stderr(), "{test}: skipped: needs {what} ({remedy})");
 }
 
+/// Compiles `source`, a path in the repository, to `to`; `false`, with a note, where there is no C compiler.
+#[track_caller]
+pub(crate) fn compile(source: &str, options: &[&str], to: &Path) -> bool {
+    let mut compiler = Command::new("cc");
+    compiler
+        .args(["-O1", "-Wall", "-Wextra", "-Werror", "-o"])
+        .arg(to)
+        .arg(super::repository(source))
+        .args(options);
+    let Ok(output) = compiler.output() else {
+        missing("cc", "apt-get install gcc libc6-dev");
+        return false;
+    };
+    assert!(output.status.success(), "{source}: {}", String::from_utf8_lossy(&output.stderr));
+    true
+}
+
+/// What makes a library of it that can be preloaded.
+pub(crate) const PRELOADED: &[&str] = &["-shared", "-fPIC", "-ldl"];
+
 /// There are several programs called nc; only OpenBSD's has both -U and -N.
 fn is_usable(name: &str, path: &Path) -> bool {
     if name != "nc" {
