@@ -1,30 +1,47 @@
 //! How a batch of writes looks inside a journal row. Outcomes, not intents: replaying a batch twice changes nothing.
 //!
 //! ```text
-//! batch  = version:u8 write*
-//! write  = 0 key_len:varint value_len:varint deadline:i64le key value      an entry
-//!        | 1 key_len:varint key                                            a deletion
-//!        | 2                                                               everything before is gone
-//! varint = LEB128, at most 5 bytes
+//! batch    = version:u8 write*
+//! write    = 0 key:head value_len:varint key:rest value                       an entry
+//!          | 3 key:head value_len:varint deadline:varint key:rest value       an entry with a deadline
+//!          | 1 key:head key:rest                                              a deletion
+//!          | 2                                                                everything before is gone
+//! key:head = shared:varint rest_len:varint
+//! varint   = LEB128, at most 10 bytes
 //! ```
-//! `deadline` is in unix milliseconds, `i64::MAX` for none. SQLite's write-ahead log checksums what it holds, so a batch
-//! is there whole or not at all; decoding still trusts nothing and names what is wrong.
+//! Of a key only what differs from the key before is written: its first `shared` bytes are that one's. A deadline is in unix
+//! milliseconds, less the deadline before (0 before the first), and zigzag (the sign is the lowest bit). So fifty counters
+//! take 0.6 instead of 1.5 KB: as two such rows fit on a page of 2 KiB, and a row that has a page for itself makes SQLite write
+//! two others with it, a commit takes 9 instead of 15 us. SQLite's write-ahead log checksums what it holds, so a batch is
+//! there whole or not at all; decoding still trusts nothing and names what is wrong.
+//!
+//! This is version 2. In version 1, which is still read, keys are whole (`key:head = len:varint`), and each entry has a
+//! deadline (`i64le`, its maximum for none) in that place.
 
 use bytes::Bytes;
 
 use crate::entry::{Deadline, Entry, Key, State};
 
-const VERSION: u8 = 1;
-const TAG_LIVE: u8 = 0;
+const VERSION: u8 = 2;
+const TAG_ENTRY: u8 = 0;
 const TAG_DELETED: u8 = 1;
 const TAG_FLUSH: u8 = 2;
+const TAG_ENTRY_UNTIL: u8 = 3;
 
 /// A batch under construction. Reused from commit to commit.
 #[derive(Debug, Default)]
 pub struct BatchEncoder {
     bytes: Vec<u8>,
+    before: Before,
     writes: usize,
     value_bytes: usize,
+}
+
+/// What a write is told by its difference from: key and deadline of the write before.
+#[derive(Debug, Default)]
+struct Before {
+    key: Vec<u8>,
+    deadline_ms: i64,
 }
 
 /// One write read back from a batch.
@@ -36,12 +53,25 @@ pub enum Write {
     Flush,
 }
 
-/// A journal row that does not follow the format.
+/// A journal row that cannot be read.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("journal batch is damaged at byte {at}: {what}")]
-pub struct BatchError {
-    at: usize,
-    what: &'static str,
+pub enum BatchError {
+    /// It does not follow the format.
+    #[error("journal batch is damaged at byte {at}: {what}")]
+    Damaged {
+        /// Where.
+        at: usize,
+        /// What is wrong there.
+        what: &'static str,
+    },
+    /// It was written by a newer larder.
+    #[error(
+        "its batches have version {found}, this larderd knows up to {VERSION}: use a newer larderd or another --data directory"
+    )]
+    Newer {
+        /// Their version.
+        found: u8,
+    },
 }
 
 impl BatchEncoder {
@@ -50,19 +80,22 @@ impl BatchEncoder {
         self.begin();
         match state {
             State::Live(entry) => {
-                self.bytes.push(TAG_LIVE);
-                self.varint(key.len());
-                self.varint(entry.value.len());
-                let deadline = entry.deadline.unix_ms().unwrap_or(i64::MAX);
-                self.bytes.extend_from_slice(&deadline.to_le_bytes());
-                self.bytes.extend_from_slice(key);
+                let deadline_ms = entry.deadline.unix_ms();
+                self.bytes.push(if deadline_ms.is_some() { TAG_ENTRY_UNTIL } else { TAG_ENTRY });
+                let rest = self.key_head(key);
+                self.varint(entry.value.len() as u64);
+                if let Some(deadline_ms) = deadline_ms {
+                    self.varint(zigzag(deadline_ms.wrapping_sub(self.before.deadline_ms)));
+                    self.before.deadline_ms = deadline_ms;
+                }
+                self.bytes.extend_from_slice(rest);
                 self.bytes.extend_from_slice(&entry.value);
                 self.value_bytes += entry.value.len();
             }
             State::Deleted => {
                 self.bytes.push(TAG_DELETED);
-                self.varint(key.len());
-                self.bytes.extend_from_slice(key);
+                let rest = self.key_head(key);
+                self.bytes.extend_from_slice(rest);
             }
         }
     }
@@ -97,6 +130,8 @@ impl BatchEncoder {
         let needed = 4 * self.bytes.len();
         self.bytes.clear();
         self.bytes.shrink_to(needed.max(KEEP_BYTES));
+        self.before.key.clear();
+        self.before.deadline_ms = 0;
         self.writes = 0;
         self.value_bytes = 0;
     }
@@ -108,7 +143,18 @@ impl BatchEncoder {
         self.writes += 1;
     }
 
-    fn varint(&mut self, mut number: usize) {
+    /// Appends how much of the key is that of the key before; what else there is of it.
+    fn key_head<'k>(&mut self, key: &'k [u8]) -> &'k [u8] {
+        let shared = shared_bytes(&self.before.key, key);
+        let rest = &key[shared..];
+        self.before.key.truncate(shared);
+        self.before.key.extend_from_slice(rest);
+        self.varint(shared as u64);
+        self.varint(rest.len() as u64);
+        rest
+    }
+
+    fn varint(&mut self, mut number: u64) {
         while number >= 0x80 {
             self.bytes.push(number as u8 | 0x80);
             number >>= 7;
@@ -117,14 +163,33 @@ impl BatchEncoder {
     }
 }
 
+/// How many bytes the two begin with alike.
+fn shared_bytes(one: &[u8], other: &[u8]) -> usize {
+    const WORD: usize = 8;
+    let words = one.chunks_exact(WORD).zip(other.chunks_exact(WORD)).take_while(|(one, other)| one == other);
+    let from = words.count() * WORD;
+    from + one[from..].iter().zip(&other[from..]).take_while(|(one, other)| one == other).count()
+}
+
+/// Small numbers of either sign as small numbers.
+fn zigzag(number: i64) -> u64 {
+    (number << 1 ^ number >> 63) as u64
+}
+
+fn from_zigzag(number: u64) -> i64 {
+    (number >> 1) as i64 ^ -((number & 1) as i64)
+}
+
 /// Calls `each` for every write of an encoded batch, in order.
 ///
 /// # Errors
 /// Where the bytes do not follow the format; writes before that point were handed out.
 pub fn decode(batch: &[u8], mut each: impl FnMut(Write)) -> Result<(), BatchError> {
-    let mut reader = Reader { bytes: batch, at: 0 };
-    if reader.byte()? != VERSION {
-        return Err(BatchError { at: 0, what: "unknown version" });
+    let mut reader = Reader { bytes: batch, at: 0, version: VERSION, before: Before::default() };
+    match reader.byte()? {
+        0 => return Err(BatchError::Damaged { at: 0, what: "there is no version 0" }),
+        found if found > VERSION => return Err(BatchError::Newer { found }),
+        known => reader.version = known,
     }
     while reader.at < batch.len() {
         each(reader.write()?);
@@ -135,29 +200,61 @@ pub fn decode(batch: &[u8], mut each: impl FnMut(Write)) -> Result<(), BatchErro
 struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
+    version: u8,
+    before: Before,
 }
 
 impl<'a> Reader<'a> {
     fn write(&mut self) -> Result<Write, BatchError> {
         match self.byte()? {
-            TAG_LIVE => {
-                let key_len = self.varint()?;
-                let value_len = self.varint()?;
-                let mut deadline = [0; 8];
-                deadline.copy_from_slice(self.take(8)?);
-                let deadline = i64::from_le_bytes(deadline);
-                let deadline = Deadline::from_stored((deadline != i64::MAX).then_some(deadline));
-                let key = self.take(key_len)?;
+            tag @ (TAG_ENTRY | TAG_ENTRY_UNTIL) => {
+                let rest_len = self.key_head()?;
+                let value_len = self.length()?;
+                let deadline = match tag {
+                    TAG_ENTRY if self.version == 1 => self.deadline_ms_1()?,
+                    TAG_ENTRY => None,
+                    _ => Some(self.deadline_ms()?),
+                };
+                let key = self.key(rest_len)?;
                 let value = Bytes::copy_from_slice(self.take(value_len)?);
-                Ok(Write::Put(key.into(), State::Live(Entry { value, deadline })))
+                Ok(Write::Put(key, State::Live(Entry { value, deadline: Deadline::from_stored(deadline) })))
             }
             TAG_DELETED => {
-                let key_len = self.varint()?;
-                Ok(Write::Put(self.take(key_len)?.into(), State::Deleted))
+                let rest_len = self.key_head()?;
+                Ok(Write::Put(self.key(rest_len)?, State::Deleted))
             }
             TAG_FLUSH => Ok(Write::Flush),
             _ => Err(self.damaged("unknown kind of write")),
         }
+    }
+
+    /// Leaves of the key before what this one begins with; how many bytes are still to come.
+    fn key_head(&mut self) -> Result<usize, BatchError> {
+        let shared = if self.version == 1 { 0 } else { self.length()? };
+        if shared > self.before.key.len() {
+            return Err(self.damaged("more of a key is shared than there is"));
+        }
+        self.before.key.truncate(shared);
+        self.length()
+    }
+
+    fn key(&mut self, rest_len: usize) -> Result<Key, BatchError> {
+        let rest = self.take(rest_len)?;
+        self.before.key.extend_from_slice(rest);
+        Ok(self.before.key[..].into())
+    }
+
+    fn deadline_ms(&mut self) -> Result<i64, BatchError> {
+        let since_before = from_zigzag(self.varint()?);
+        self.before.deadline_ms = self.before.deadline_ms.wrapping_add(since_before);
+        Ok(self.before.deadline_ms)
+    }
+
+    fn deadline_ms_1(&mut self) -> Result<Option<i64>, BatchError> {
+        let mut deadline = [0; 8];
+        deadline.copy_from_slice(self.take(8)?);
+        let deadline = i64::from_le_bytes(deadline);
+        Ok((deadline != i64::MAX).then_some(deadline))
     }
 
     fn byte(&mut self) -> Result<u8, BatchError> {
@@ -172,20 +269,28 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
-    fn varint(&mut self) -> Result<usize, BatchError> {
+    fn length(&mut self) -> Result<usize, BatchError> {
+        usize::try_from(self.varint()?).map_err(|_| self.damaged("a length is beyond all memory"))
+    }
+
+    fn varint(&mut self) -> Result<u64, BatchError> {
         let mut number = 0;
-        for shift in [0, 7, 14, 21, 28] {
+        for shift in (0..64).step_by(7) {
             let byte = self.byte()?;
-            number |= usize::from(byte & 0x7f) << shift;
+            let bits = u64::from(byte & 0x7f);
+            if bits << shift >> shift != bits {
+                break;
+            }
+            number |= bits << shift;
             if byte & 0x80 == 0 {
                 return Ok(number);
             }
         }
-        Err(self.damaged("a length runs on"))
+        Err(self.damaged("a number runs on"))
     }
 
     fn damaged(&self, what: &'static str) -> BatchError {
-        BatchError { at: self.at, what }
+        BatchError::Damaged { at: self.at, what }
     }
 }
 
@@ -244,6 +349,75 @@ mod tests {
         fn damage_is_an_error_and_never_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
             let _ = decoded(&bytes);
         }
+    }
+
+    #[test]
+    fn what_keys_and_deadlines_have_in_common_is_written_once() {
+        let mut encoder = BatchEncoder::default();
+        for number in 0..50 {
+            let deadline = Deadline::at(1_800_000_000_000 + number);
+            let counter = State::Live(Entry { value: "12345".into(), deadline });
+            encoder.put(format!("key:{number:012}").as_bytes(), &counter);
+        }
+        assert!(encoder.bytes().len() < 650, "{}", encoder.bytes().len());
+        // Of the batch before nothing is left.
+        let mut alone = BatchEncoder::default();
+        encoder.clear();
+        for encoder in [&mut encoder, &mut alone] {
+            encoder.put(b"key:1", &State::Deleted);
+        }
+        assert_eq!(encoder.bytes(), alone.bytes());
+    }
+
+    #[test]
+    fn keys_share_what_they_begin_with_and_no_more() {
+        for (one, other, shared) in [
+            ("", "key", 0),
+            ("key", "", 0),
+            ("key", "key", 3),
+            ("key:12", "key:123", 6),
+            ("key:1234", "key:1235", 7),
+            ("key:12345678x", "key:12345678y", 12),
+            ("0123456789abcdef", "0123456789abcdefg", 16),
+        ] {
+            assert_eq!(shared_bytes(one.as_bytes(), other.as_bytes()), shared, "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_is_named() {
+        const RUNS_ON: [u8; 10] = [0xff; 10];
+        for (batch, what) in [
+            (vec![0], "there is no version 0"),
+            (vec![VERSION, 9], "unknown kind of write"),
+            (vec![VERSION, TAG_DELETED, 1, 0], "more of a key is shared than there is"),
+            (vec![VERSION, TAG_DELETED, 0, 5, b'k'], "it ends too early"),
+            ([&[VERSION, TAG_DELETED, 0][..], &RUNS_ON].concat(), "a number runs on"),
+        ] {
+            assert!(
+                matches!(decoded(&batch), Err(BatchError::Damaged { what: found, .. }) if found == what),
+                "{what}"
+            );
+        }
+        assert_eq!(decoded(&[VERSION + 1, 7]), Err(BatchError::Newer { found: VERSION + 1 }));
+    }
+
+    #[test]
+    fn batches_of_version_1_are_read() {
+        let mut batch = vec![1];
+        batch.extend_from_slice(b"\x00\x03\x02\xff\xff\xff\xff\xff\xff\xff\x7fkeyv1");
+        batch.extend_from_slice(b"\x00\x03\x02\x39\x05\x00\x00\x00\x00\x00\x00keyv2");
+        batch.extend_from_slice(b"\x02\x01\x03key");
+        let put = |value: &'static str, deadline| {
+            Write::Put(b"key"[..].into(), State::Live(Entry { value: value.into(), deadline }))
+        };
+        let expected = vec![
+            put("v1", Deadline::NEVER),
+            put("v2", Deadline::at(1_337)),
+            Write::Flush,
+            Write::Put(b"key"[..].into(), State::Deleted),
+        ];
+        assert_eq!(decoded(&batch), Ok(expected));
     }
 
     #[test]

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
 
+use super::batch::BatchError;
+
 /// A failed operation on larder's files: what was being done, to which file, and why it failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -27,13 +29,13 @@ pub enum StoreError {
         /// The system's own words.
         source: std::io::Error,
     },
-    /// A journal row does not follow its format.
+    /// A journal row does not follow its format, or follows one that is not known yet.
     #[error("journal {} cannot be replayed: {source}", path.display())]
     Journal {
         /// The journal file.
         path: PathBuf,
         /// Where and what.
-        source: super::batch::BatchError,
+        source: BatchError,
     },
     /// The main file was written by a newer larder; it is left untouched.
     #[error("{} has schema version {found}, this larderd knows up to {known}: use a newer larderd or another --data directory", path.display())]
@@ -144,7 +146,8 @@ impl StoreError {
     #[must_use]
     pub fn is_damage(&self) -> bool {
         match self {
-            Self::Journal { .. } | Self::CutShort { .. } | Self::Damaged(_) => true,
+            Self::Journal { source, .. } => !matches!(source, BatchError::Newer { .. }),
+            Self::CutShort { .. } | Self::Damaged(_) => true,
             Self::Sqlite { source, .. } if reads_past_the_end(source) => true,
             Self::Sqlite { source, .. } => match source.sqlite_error_code() {
                 // A plain error is SQL that does not fit the schema, so the schema is not ours any more.

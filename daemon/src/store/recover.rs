@@ -184,6 +184,17 @@ mod tests {
     }
 
     #[test]
+    fn a_journal_of_a_newer_larder_is_refused_and_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        journal(dir.path(), 7, "a");
+        Journal::create(dir.path(), 8, Sync::Deferred).unwrap().commit(&[99, 1]).unwrap();
+        let error = recover(dir.path(), 6, 0, true).unwrap_err();
+        assert!(!error.is_damage() && error.to_string().contains("use a newer larderd"), "{error}");
+        let there: Vec<_> = Found::all(dir.path()).unwrap().iter().map(|found| found.generation).collect();
+        assert_eq!(there, [7, 8]);
+    }
+
+    #[test]
     fn a_journal_that_was_never_used_can_be_used_again() {
         let dir = tempfile::tempdir().unwrap();
         journal(dir.path(), 7, "a");

@@ -16,7 +16,7 @@ use crate::store::batch::{self, Write};
 use crate::store::error::StoreError;
 use crate::store::sql;
 
-/// What a write of a short key and value takes in the log; most take more.
+/// What a write of a short key and value takes in the log. Many take more, counters a fifth.
 const WRITE_BYTES_ABOUT: usize = 100;
 
 /// Batches decoded ahead of where they are needed.
@@ -74,7 +74,7 @@ impl Found {
         PageSize::of_file(&self.path)
     }
 
-    /// About how many writes there are, from the size of the log: at least as many as would have their memory grow.
+    /// About how many writes there are, from the size of the log: so that memory for them need not grow, or not often.
     #[must_use]
     pub fn writes_about(&self) -> usize {
         let bytes = wal_path(&self.path).metadata().map_or(0, |log| log.len());
