@@ -197,7 +197,7 @@ impl Front {
 
 /// True for about one number in `many`. Not for every `many`th: who reads in a circle would mostly have it so for the same keys
 /// each time round.
-fn one_in(many: u32, number: u32) -> bool {
+pub(super) fn one_in(many: u32, number: u32) -> bool {
     number.wrapping_mul(GOLDEN) < u32::MAX / many
 }
 

@@ -214,7 +214,7 @@ impl View<'_> {
     }
 
     /// Bytes that the entry under `key` takes in memory, about, by where it is: the write buffer or the memory tier, into which
-    /// looking it up brings what was on disk alone.
+    /// looking it up may have brought what was on disk alone.
     ///
     /// # Errors
     /// As [`read`](Self::read).
