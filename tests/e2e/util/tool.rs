@@ -83,12 +83,13 @@ fn is_usable(name: &str, path: &Path) -> bool {
     help.is_ok_and(|help| String::from_utf8_lossy(&help.stderr).contains("OpenBSD"))
 }
 
-/// Whether Python has redis-py; notes it where it has not.
+/// Whether Python has a redis-py that can be told which protocol to speak, so 5 or newer; notes it where it has not.
 #[track_caller]
 pub(crate) fn python_knows_redis() -> bool {
-    let probe = run(Command::new("python3").args(["-c", "import redis"]).stdin(Stdio::null()));
+    let look = "import redis; assert int(redis.__version__.split('.')[0]) >= 5";
+    let probe = run(Command::new("python3").args(["-c", look]).stdin(Stdio::null()));
     if !probe.status.success() {
-        missing("redis-py", "pip install redis, or apt-get install python3-redis");
+        missing("redis-py 5 or newer", "pip install redis in an environment; Debian 12 has an older one");
     }
     probe.status.success()
 }
