@@ -4,29 +4,30 @@
 //! encoded into the output, and where a commit fails those that depended on it are replaced by the error.
 //!
 //! ```text
-//!            +--> parse --> run, run, run ... --> await the turn's commit --> send --+
-//!  receive --+       (a missing row: load, run again)  (a job: commit, send, await)  +--> receive
+//!            +--> parse --> run, run, run ... --> send, or leave it to the turn's commit --> receive
+//!  receive --+       (a missing row: load, run again)  (a job: commit, send, await)
 //! ```
 
 mod answers;
 mod io;
+mod outbox;
 mod socket;
 mod steps;
 
-use std::ops::Range;
 use std::rc::Rc;
 
-use larder_protocol::{FrameLimits, Parser, Progress, Requests, Stat, Wire};
+use larder_protocol::{FrameLimits, Parser, Progress, Requests, Stat};
 use tokio_util::sync::CancellationToken;
 
 use crate::buffers::{Buffers, Share};
-use crate::cache::{Taking, Turn};
+use crate::cache::Taking;
 use crate::clients::Client;
 use crate::clock::Stopwatch;
 use crate::cmd::{self, Host, Run, Spec};
 use crate::entry::Key;
-use crate::latency::Answered;
 use io::Stopping;
+use outbox::Outbox;
+use socket::Incoming;
 
 pub use socket::Socket;
 
@@ -51,19 +52,18 @@ pub async fn serve(
     stop: CancellationToken,
 ) {
     let parser = Parser::new(frame_limits(&client, &host));
+    let (socket, outgoing) = socket.split();
+    let out = Outbox::new(Rc::clone(&host), Rc::clone(&client), outgoing, buffers.share());
     let mut connection = Connection {
         socket,
         client,
         input: buffers.share(),
-        output: buffers.share(),
+        out: Rc::new(out),
         parser,
         requests: Requests::default(),
         missing: Vec::new(),
-        uncommitted: Vec::new(),
-        turn: None,
         received: Stopwatch::start(),
         just_received: false,
-        answered: Answered::default(),
         host,
     };
     io::attach(&connection.client).await;
@@ -74,24 +74,19 @@ pub async fn serve(
 }
 
 struct Connection {
-    socket: Socket,
+    socket: Incoming,
     host: Rc<Host>,
     client: Rc<Client>,
     input: Share,
-    output: Share,
+    out: Rc<Outbox>,
     parser: Parser,
     requests: Requests,
     /// Keys whose rows a command needs and did not find.
     missing: Vec<Key>,
-    /// Answers in the output that depend on the commit of `turn`.
-    uncommitted: Vec<(Range<usize>, Wire)>,
-    turn: Option<Rc<Turn>>,
     /// Since when the requests in hand have been there.
     received: Stopwatch,
     /// Whether nothing was run and nothing waited for since.
     just_received: bool,
-    /// What has been run since something was last sent.
-    answered: Answered,
 }
 
 /// What the client may send in one request: little before a password that is asked for.
@@ -142,11 +137,13 @@ impl Connection {
                 self.requests.clear();
                 match progress {
                     Progress::Full => {
-                        self.await_commit().await;
+                        self.out.committed().await;
                         tokio::task::yield_now().await;
                     }
                     Progress::NeedMore { want } => {
-                        self.send_some().await?;
+                        if !self.out.leave_to_turn() {
+                            self.send_some().await?;
+                        }
                         self.make_room(want).await?;
                         break;
                     }
@@ -172,7 +169,7 @@ impl Connection {
             match self.run_steps(&mut next) {
                 Pause::Done => {}
                 Pause::Missing => {
-                    self.await_commit().await;
+                    self.out.committed().await;
                     let missing = std::mem::take(&mut self.missing);
                     let watch = Stopwatch::start();
                     let more = host.cache.load(missing).await;
@@ -197,7 +194,7 @@ impl Connection {
                 }
                 Pause::TurnFull => {
                     host.cache.commit_now();
-                    self.await_commit().await;
+                    self.out.committed().await;
                 }
                 Pause::Other(index, spec) => {
                     self.run_other(next, index, spec).await?;
@@ -253,12 +250,12 @@ impl Connection {
                 counters.latencies.failed(index);
             }
         });
-        self.answered.add(spec.class.latency_class(), 1);
+        self.out.unsent().answered.add(spec.class.latency_class(), 1);
         host.note_duration(self.requests.get(at, self.input.bytes()), watch.us(), &self.client);
         self.client.commands.set(self.client.commands.get() + 1);
         self.client.last_command.set(Some(index));
         // Messages that it was sent before it was answered come before the answer.
-        self.take_mail();
+        self.out.take_mail();
         match done {
             Ok(reply) => self.answer(at, &reply),
             Err(error) => self.answer_error(at, &error),

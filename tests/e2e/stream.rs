@@ -158,3 +158,23 @@ fn nobody_is_told_who_did_not_ask() {
         Reply::parse("[=pmessage =* =mine =hello]").unwrap().to_string()
     );
 }
+
+#[test]
+fn a_listener_that_writes_and_reads_nothing_holds_nobody_up() {
+    let daemon = Daemon::start(&["--stats-interval", "20ms"]);
+    let (mut worker, mut listener) = (daemon.client(), daemon.client());
+    worker.check(&format!("SET big {}", "v".repeat(600_000)), "+OK");
+    listener.send(b"*2\r\n$5\r\nHELLO\r\n$1\r\n3\r\n").unwrap();
+    listener.send(b"*2\r\n$9\r\nSUBSCRIBE\r\n$12\r\nlarder:stats\r\n").unwrap();
+    // An answer that does not fit into the socket, and messages that have no place behind it.
+    listener.send(b"*2\r\n$3\r\nGET\r\n$3\r\nbig\r\n").unwrap();
+    thread::sleep(Duration::from_millis(200));
+    for round in 0..3 {
+        listener.send(b"*2\r\n$4\r\nINCR\r\n$4\r\nmany\r\n").unwrap();
+        wait_until("the write to be done", || match worker.int("INCRBY many 0") {
+            done if done == round + 1 => Ok(()),
+            other => Err(format!("{other} of {}", round + 1)),
+        });
+    }
+    daemon.check_healthy();
+}

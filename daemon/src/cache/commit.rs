@@ -1,7 +1,7 @@
 //! The moments at which writes become durable, visible, and due to be merged.
 
 use super::background::at_leisure;
-use super::{Cache, Config, Inner, Spare, Turn};
+use super::{Cache, Config, Inner, Outcome, Spare};
 use crate::clock::Stopwatch;
 use crate::error::CommandError;
 use crate::store::{CommitError, PageSize, Sealed, StoreError};
@@ -11,20 +11,22 @@ impl Cache {
     /// Commits this turn's writes and makes them visible, unless a transaction has the turn to itself: then it does that
     /// at its end.
     pub(super) fn commit(&self) {
-        if self.0.held.get() {
+        if self.0.held.get() || !self.0.inner.borrow().tiers.has_pending() {
             return;
         }
+        let turn = std::mem::take(&mut self.0.inner.borrow_mut().turn);
+        let outcome = self.commit_pending();
+        // Last: those who are told go on at once, and look at what is visible now.
+        turn.end(outcome);
+    }
+
+    fn commit_pending(&self) -> Outcome {
         let mut inner = self.0.inner.borrow_mut();
         let inner = &mut *inner;
-        if !inner.tiers.has_pending() {
-            return;
-        }
-        let turn = std::mem::take(&mut inner.turn);
         if self.0.fatal.is_cancelled() {
             // The process is about to end; what is on disk may not be what memory says any more.
             inner.tiers.discard();
-            turn.end(Err(CommandError::Stopping));
-            return;
+            return Err(CommandError::Stopping);
         }
         inner.batch.clear();
         inner.tiers.encode_pending(&mut inner.batch);
@@ -38,13 +40,16 @@ impl Cache {
         let us = watch.us();
         inner.at_once.committed();
         match outcome {
-            Ok(()) => self.committed(inner, &turn, us),
-            Err(error) => self.not_committed(inner, &turn, error, fits),
+            Ok(()) => {
+                self.committed(inner, us);
+                Ok(())
+            }
+            Err(error) => Err(self.not_committed(inner, error, fits)),
         }
     }
 
     /// The turn is committed, which took `us` microseconds: makes its writes visible.
-    fn committed(&self, inner: &mut Inner, turn: &Turn, us: u64) {
+    fn committed(&self, inner: &mut Inner, us: u64) {
         if inner.notices.commit() {
             self.0.noticed.notify_one();
         }
@@ -59,22 +64,21 @@ impl Cache {
         inner.counters.add(Stat::CommitUsTotal, us);
         inner.counters.raise(Stat::CommitUsMax, us);
         inner.commit_us.record(us);
-        turn.end(Ok(()));
         inner.pace_merge(&self.0.config);
         self.seal_if_large(inner);
     }
 
     /// The turn is not committed, or nobody can tell, which ends the daemon: forgets its writes. Where they did not fit on the
-    /// disk, it was not even tried.
+    /// disk, it was not even tried. What they are answered with.
     #[cold]
-    fn not_committed(&self, inner: &mut Inner, turn: &Turn, error: CommitError, fits: bool) {
+    fn not_committed(&self, inner: &mut Inner, error: CommitError, fits: bool) -> CommandError {
         let writes = inner.batch.len() as u64;
         inner.tiers.discard();
         inner.notices.discard();
         inner.counters.add(Stat::WriteErrors, writes);
         match error {
             CommitError::Refused(error) => {
-                turn.end(Err(CommandError::Full(error.to_string())));
+                let answer = CommandError::Full(error.to_string());
                 // What does not fit is refused for its size: nothing is the matter with what is smaller.
                 if fits && error.is_full() {
                     inner.disk_full(&error);
@@ -84,10 +88,12 @@ impl Cache {
                 }
                 // There may be less room than there was, for journals too.
                 self.seal_if_large(inner);
+                answer
             }
             CommitError::Unknown(error) => {
-                turn.end(Err(CommandError::OutcomeUnknown(error.to_string())));
+                let answer = CommandError::OutcomeUnknown(error.to_string());
                 self.fail(error);
+                answer
             }
         }
     }

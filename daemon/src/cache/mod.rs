@@ -6,7 +6,7 @@
 //! ```text
 //! connection: run() ... run()      commands run one after the other, writes go to this turn's batch; rows that are there
 //!      |                           at once are read on the way
-//!      |  reply depends on a write?      --> turn().committed().await --> answer
+//!      |  reply depends on a write?      --> turn().tell(), answered by the committer; or turn().committed().await
 //! committer: woken by the first write, steps back once so that every other ready connection can add to the turn,
 //!            then commits one journal row and makes the writes visible
 //! loader:    woken by the first missing key, steps back once, then has all missing rows read on blocking threads
@@ -61,7 +61,7 @@ pub use hold::Hold;
 pub use memory::Memory;
 pub use room::Taking;
 pub use settings::store_options;
-pub use turn::Turn;
+pub use turn::{AtTurnsEnd, Outcome, Turn};
 pub use view::{Rules, Stop, View};
 pub use walk::Page;
 pub use watch::Watch;

@@ -1,4 +1,4 @@
-//! A connection's bytes: receiving into the input, sending the output, and how long each may take.
+//! A connection's bytes: receiving into the input, sending the output by itself, and how long each may take.
 
 use std::future::poll_fn;
 use std::io::ErrorKind;
@@ -6,12 +6,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::Buf as _;
-use larder_protocol::{Reply, Stat, Wire, encode};
+use larder_protocol::{Reply, Stat, Wire};
 use tokio::io::{AsyncRead as _, Interest, Ready};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use super::{Connection, End, Socket};
+use super::socket::Incoming;
+use super::{Connection, End};
 use crate::clients::Client;
 use crate::clock::Stopwatch;
 use crate::error::CommandError;
@@ -104,16 +104,16 @@ impl Connection {
             if self.client.is_killed() {
                 return Err(End::Closed);
             }
-            self.take_mail();
-            if self.output.bytes().len()
-                >= self.output.all().output_limit(self.host.settings().output_limit_bytes)
-            {
+            self.out.take_mail();
+            if self.out.is_full() {
                 self.send_all().await?;
+            } else if self.out.holds_mail_up() {
+                self.send_some().await?;
             }
-            let received = if self.output.bytes().is_empty() {
-                self.receive_only(stopping).await?
-            } else {
+            let received = if self.out.needs_sending() {
                 self.send_or_receive().await?
+            } else {
+                self.receive_only(stopping).await?
             };
             let last_words = match received {
                 Received::Bytes(bytes) => {
@@ -121,6 +121,7 @@ impl Connection {
                     let received = &self.client.input_bytes;
                     received.set(received.get() + bytes as u64);
                     self.received = Stopwatch::start();
+                    self.out.unsent().received(self.received);
                     self.just_received = true;
                     self.client.active_ms.set(self.host.cache.clock().ms_at(self.received));
                     return Ok(());
@@ -131,7 +132,7 @@ impl Connection {
                 Received::Stopping => CommandError::Stopping,
             };
             if self.parser.mid_request() {
-                encode(&Reply::error(last_words.to_string()), Wire::Resp2, self.output.ready());
+                self.out.push(&Reply::error(last_words.to_string()), Wire::Resp2);
             }
             // Who sends no more may still read: `nc -N` and socat close their sending side first.
             self.send_all().await?;
@@ -139,16 +140,16 @@ impl Connection {
         }
     }
 
-    /// Waits for input while there is nothing to send. Idle connections hold no buffers meanwhile.
+    /// Waits for input while there is nothing to send, or nothing before a commit. Idle connections hold no buffers meanwhile.
     async fn receive_only(&mut self, stopping: &mut Stopping) -> Result<Received, End> {
         let mid_request = self.parser.mid_request();
-        let (socket, input, client) = (&mut self.socket, &mut self.input, &self.client);
+        let (socket, input, client, out) = (&mut self.socket, &mut self.input, &self.client, &self.out);
         // Polled by hand: a future of `readable` enters and leaves a list of waiters for each request.
         let mut received = std::pin::pin!(poll_fn(|context| {
             if stopping.poll(context) {
                 return Poll::Ready(Ok(Received::Stopping));
             }
-            if !client.mailbox.is_empty() || client.is_killed() {
+            if !client.mailbox.is_empty() || client.is_killed() || out.needs_sending() {
                 return Poll::Ready(Ok(Received::Nothing));
             }
             if !mid_request {
@@ -203,7 +204,7 @@ impl Connection {
         /// How often to look whether it has: nothing tells when a direction is closed in which nothing is sent.
         const LOOK: Duration = Duration::from_secs(1);
         loop {
-            self.take_mail();
+            self.out.take_mail();
             self.send_all().await?;
             let client = &self.client;
             let mail = poll_fn(|context| {
@@ -219,32 +220,8 @@ impl Connection {
 
     /// Sends what the client takes at once of the output, after the commits it depends on.
     pub(super) async fn send_some(&mut self) -> Result<(), End> {
-        self.await_commit().await;
-        let mut sent = 0;
-        while !self.output.bytes().is_empty() {
-            match self.socket.try_write(self.output.bytes()) {
-                Ok(written) => {
-                    self.output.bytes_mut().advance(written);
-                    sent += written;
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(_) => return Err(End::Closed),
-            }
-        }
-        self.client.output_bytes.set(self.client.output_bytes.get() + sent as u64);
-        // What the client does not take at once waits for the client.
-        let Self { host, answered, received, .. } = self;
-        host.cache.counters_mut(|counters| {
-            counters.add(Stat::OutputBytes, sent as u64);
-            if !answered.is_empty() {
-                counters.latencies.answered(answered, received.us());
-            }
-        });
-        self.client.unsent.set(self.output.bytes().len());
-        if self.output.bytes().is_empty() {
-            self.output.give_back();
-        }
-        Ok(())
+        self.out.committed().await;
+        self.out.send()
     }
 
     /// Sends the whole output, for as long as the client takes some of it now and then.
@@ -263,7 +240,7 @@ impl Connection {
     #[cold]
     async fn give_way(&mut self) -> Result<(), End> {
         let error = CommandError::TooSlow { limit_bytes: self.host.settings().buffer_budget_bytes };
-        encode(&Reply::error(error.to_string()), Wire::Resp2, self.output.ready());
+        self.out.push(&Reply::error(error.to_string()), Wire::Resp2);
         // As much as the client takes at once.
         self.send_some().await?;
         Err(End::Stalled("the one request beyond buffer_budget"))
@@ -272,7 +249,7 @@ impl Connection {
     async fn send_the_rest(&mut self) -> Result<(), End> {
         loop {
             self.send_some().await?;
-            if self.output.bytes().is_empty() {
+            if self.out.bytes() == 0 {
                 return Ok(());
             }
             self.wait_for(Interest::WRITABLE).await?;
@@ -288,7 +265,7 @@ impl Connection {
             }
             ready.as_mut().poll(context)
         });
-        if self.client.is_patient() && self.output.bytes().len() <= PATIENT_UNREAD_BYTES {
+        if self.client.is_patient() && self.out.bytes() <= PATIENT_UNREAD_BYTES {
             return ready.await.map_err(|_| End::Closed);
         }
         match tokio::time::timeout(self.host.settings().output_stall, ready).await {
@@ -310,7 +287,7 @@ impl Connection {
             return Ok(());
         }
         let error = CommandError::NoBuffers { limit_bytes: self.host.settings().buffer_budget_bytes };
-        encode(&Reply::error(error.to_string()), Wire::Resp2, self.output.ready());
+        self.out.push(&Reply::error(error.to_string()), Wire::Resp2);
         self.send_all().await?;
         Err(End::Closed)
     }
@@ -333,7 +310,7 @@ pub(super) async fn attach(client: &Client) {
 
 /// Reads and throws away what the client still sends, for a moment: closing with unread input would make the system
 /// discard the answer on its way.
-pub(super) async fn linger(socket: &mut Socket) {
+pub(super) async fn linger(socket: &mut Incoming) {
     const LINGER: Duration = Duration::from_millis(200);
     const LINGER_BYTES_MAX: usize = 1 << 20;
     let mut scratch = [0; 4_096];

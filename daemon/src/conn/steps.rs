@@ -1,12 +1,12 @@
 //! Running the requests that need nothing but the cache as it is, one after the other.
 
 use std::cell::RefMut;
-use std::rc::Rc;
 
 use bytes::BytesMut;
 use larder_protocol::{Reply, Request, Requests, Stat, encode};
 
 use super::answers::wire_of;
+use super::outbox::Unsent;
 use super::{Connection, Pause};
 use crate::buffer::FETCHED_MAX;
 use crate::cache::{Stop, Taking, View};
@@ -34,12 +34,14 @@ impl Connection {
     /// Runs requests from `next` on for as long as they need nothing but the cache as it is.
     pub(super) fn run_steps(&mut self, next: &mut usize) -> Pause {
         let now = self.parsed_at();
-        let Self { host, client, input, output, requests, missing, uncommitted, answered, .. } = self;
+        let Self { host, client, input, out, requests, missing, .. } = self;
         if host.cache.is_held() {
             return Pause::Held;
         }
         let steps = Steps::begin(host, client);
-        let output_max = output.all().output_limit(host.settings().output_limit_bytes);
+        let unsent = &mut *out.unsent();
+        let output_max = out.limit_bytes(&unsent.output);
+        let Unsent { output, uncommitted, answered, .. } = unsent;
         let answers = output.ready();
         let from = *next;
         let mut tally = Tally::begin(host, now);
@@ -87,7 +89,9 @@ impl Connection {
         });
         tally.end(client, answered, *next - from);
         output.recount();
-        self.note_turn();
+        if !unsent.uncommitted.is_empty() {
+            unsent.note_turn(host.cache.turn());
+        }
         pause
     }
 
@@ -96,20 +100,6 @@ impl Connection {
         // A look at the clock costs as much as a look-up. Where little was parsed, no time has passed.
         let at_once = self.input.bytes().len() <= PARSED_AT_ONCE_BYTES;
         if std::mem::take(&mut self.just_received) && at_once { self.received } else { Stopwatch::start() }
-    }
-
-    /// Notes the turn whose commit answers wait for, if some do.
-    fn note_turn(&mut self) {
-        if self.uncommitted.is_empty() {
-            return;
-        }
-        let now = self.host.cache.turn();
-        // Whoever lets a turn pass awaits its commit first, so that all that is uncommitted waits for one.
-        debug_assert!(
-            self.turn.is_none()
-                || self.turn.as_ref().zip(now.as_ref()).is_some_and(|(before, now)| Rc::ptr_eq(before, now))
-        );
-        self.turn = now;
     }
 }
 
