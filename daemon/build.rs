@@ -16,7 +16,9 @@ fn main() {
     println!("cargo::rerun-if-env-changed=LARDER_COMMIT");
     let said = std::env::var("LARDER_COMMIT").ok().filter(|said| !said.is_empty());
     let release = std::env::var("PROFILE").is_ok_and(|profile| profile == "release");
-    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    // Asked for when it runs: built once, it may run for another checkout that shares the target directory.
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo says where the package is");
+    let repository = Path::new(&package).join("..");
     let found = if release { Commit::of(&repository) } else { None };
     for file in found.iter().flat_map(|commit| &commit.changes_with) {
         println!("cargo::rerun-if-changed={}", file.display());

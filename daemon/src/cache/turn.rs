@@ -87,3 +87,37 @@ impl Turn {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::rc::Rc;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Heard(Cell<u32>);
+
+    impl AtTurnsEnd for Heard {
+        fn turn_ended(&self, outcome: &Outcome) {
+            assert!(outcome.is_ok());
+            self.0.set(self.0.get() + 1);
+        }
+    }
+
+    #[test]
+    fn who_is_still_there_is_told_once_and_nobody_is_kept() {
+        let turn = Turn::default();
+        let (there, gone) = (Rc::new(Heard::default()), Rc::new(Heard::default()));
+        for heard in [&there, &gone] {
+            let heard: Weak<Heard> = Rc::downgrade(heard);
+            assert!(turn.tell(heard));
+        }
+        assert_eq!((turn.waiting(), Rc::strong_count(&gone)), (2, 1));
+        drop(gone);
+        turn.end(Ok(()));
+        assert_eq!((turn.waiting(), there.0.get()), (0, 1));
+        let late: Weak<Heard> = Rc::downgrade(&there);
+        assert!(!turn.tell(late), "it has ended");
+    }
+}

@@ -40,12 +40,6 @@ impl Pattern {
         &self.text
     }
 
-    /// Whether it is SQL's.
-    #[must_use]
-    pub fn is_like(&self) -> bool {
-        self.like
-    }
-
     /// The same pattern for keys that have `start`, which holds no wildcard, before them.
     pub(super) fn after(&self, start: &str) -> Self {
         Self { text: format!("{start}{}", self.text), like: self.like }

@@ -116,8 +116,8 @@ impl Parser {
     }
 
     /// Bytes of a started, unfinished request that the last [`parse`](Self::parse) found; 0 at a request boundary.
-    #[must_use]
-    pub fn pending_bytes(&self) -> usize {
+    #[cfg(test)]
+    pub(super) fn pending_bytes(&self) -> usize {
         self.pending
     }
 

@@ -18,7 +18,8 @@ macro_rules! kinds {
 
         impl EventKind {
             /// Every kind that has a name here.
-            pub const KNOWN: &[Self] = &[$(Self::$kind,)+];
+            #[cfg(test)]
+            const KNOWN: &[Self] = &[$(Self::$kind,)+];
 
             /// Its name in JSON.
             #[must_use]
