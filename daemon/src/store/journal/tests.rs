@@ -2,8 +2,7 @@
 
 use super::*;
 use crate::entry::{Entry, State};
-use crate::store::batch::BatchEncoder;
-use crate::store::batch::Write;
+use crate::store::batch::{BatchEncoder, Write};
 
 fn batch(key: &str, value: &'static str) -> BatchEncoder {
     let mut encoder = BatchEncoder::default();
